@@ -1,0 +1,50 @@
+"""
+What is open in this process right now: servers and fake programs, in the order of their opening.
+
+The pytest plugin reads it to know whose events belong in a failure report; it never imports the
+packages that fill it. Entries are removed by whoever made them, when they close; a weak reference
+stays for a while, because a test that fails after its ``with`` block still wants the events.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from typing import TypeVar
+
+from api_simulator._core.timeline import TimelineSource
+
+_lock = threading.Lock()
+_open: list[TimelineSource] = []
+_recently_closed: deque[weakref.ref[TimelineSource]] = deque(maxlen=64)
+
+SourceT = TypeVar("SourceT", bound=TimelineSource)
+
+
+def opened(source: TimelineSource) -> None:
+    """Add *source*; adding it twice changes nothing."""
+    with _lock:
+        if not any(known is source for known in _open):
+            _open.append(source)
+
+
+def closed(source: TimelineSource) -> None:
+    """Remove *source*; removing it twice changes nothing."""
+    with _lock:
+        if any(known is source for known in _open):
+            _open[:] = [known for known in _open if known is not source]
+            _recently_closed.append(weakref.ref(source))
+
+
+def of_type(kind: type[SourceT]) -> list[SourceT]:
+    """Return the open sources of one kind."""
+    with _lock:
+        return [source for source in _open if isinstance(source, kind)]
+
+
+def everything() -> list[TimelineSource]:
+    """Return all open sources, and those closed of late that somebody still refers to."""
+    with _lock:
+        closed_ones = [source for reference in _recently_closed if (source := reference()) is not None]
+        return [*closed_ones, *_open]

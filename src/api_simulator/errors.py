@@ -1,0 +1,112 @@
+"""
+The errors of this package: one family, one class per decision a caller can take.
+
+Every message names the thing, what was found and what to do about it. Classes also inherit the
+built-in exception that a caller would have guessed (``ValueError``, ``TimeoutError``, ...), so that
+code which knows nothing of this package can still handle them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api_simulator._core.verify import VerificationReport
+
+
+class ApiSimulatorError(Exception):
+    """Base of every error raised by this package."""
+
+
+class SpecError(ApiSimulatorError, ValueError):
+    """A response, header, body or delay that cannot be put on the wire as described."""
+
+
+class RouteError(ApiSimulatorError, ValueError):
+    """A method, path, condition or sequence that cannot be registered."""
+
+
+class OptionError(ApiSimulatorError, ValueError):
+    """An option (argument, marker, ini or environment) with a value that does not exist."""
+
+
+class EngineUnavailableError(ApiSimulatorError, RuntimeError):
+    """The engine that was asked for is not installed here."""
+
+
+class PortInUseError(ApiSimulatorError, OSError):
+    """The host and port asked for cannot be bound."""
+
+
+class ServerStateError(ApiSimulatorError, RuntimeError):
+    """The call needs a running server (or one that does not run yet)."""
+
+
+class JournalOverflowError(ApiSimulatorError, LookupError):
+    """The answer would need captured requests that the journal's bound has dropped."""
+
+
+class BodyError(ApiSimulatorError, ValueError):
+    """A captured body cannot be decoded; ``raw_body`` still has the bytes as received."""
+
+
+class WaitTimeoutError(ApiSimulatorError, TimeoutError):
+    """Something waited for did not happen in time."""
+
+
+class VerificationError(ApiSimulatorError, AssertionError):
+    """
+    The traffic was not what the test said it would be.
+
+    Attributes:
+        report: The verdict that the message was written from.
+    """
+
+    def __init__(self, message: str, report: VerificationReport | None = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class NoRouteError(VerificationError):
+    """Requests arrived that no route matched."""
+
+
+class ScriptError(ApiSimulatorError, ValueError):
+    """A fake program's script holds something that cannot be played."""
+
+
+class ProgramTimeoutError(ApiSimulatorError, TimeoutError):
+    """
+    A program did not end in time; its whole process group was ended.
+
+    Attributes:
+        stdout: What it had written to standard output until then.
+
+        stderr: What it had written to standard error until then.
+    """
+
+    def __init__(self, message: str, *, stdout: str, stderr: str) -> None:
+        super().__init__(message)
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class UnreachedScriptError(ApiSimulatorError, AssertionError):
+    """
+    A fake program ended before something its script announced could happen.
+
+    Attributes:
+        result: The run that was to show it, or None when the program was run by other code.
+    """
+
+    def __init__(self, message: str, result: object | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class UnsupportedPlatformError(ApiSimulatorError, NotImplementedError):
+    """This part of the package does not work on this operating system."""
+
+
+class ProgramStateError(ApiSimulatorError, RuntimeError):
+    """The call needs a fake program that is still open."""
