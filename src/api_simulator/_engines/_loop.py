@@ -1,0 +1,108 @@
+"""
+One event loop on one thread, shared by every server that needs it.
+
+The loop starts with its first user and ends with its last, so that nothing stays behind; the pytest
+plugin holds it for a whole session, so that a server costs a listener and not a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from api_simulator.errors import ServerStateError
+
+ResultT = TypeVar("ResultT")
+
+#: Loop operations take microseconds; a minute means that something blocks the loop's thread.
+LOOP_TIMEOUT_S = 60.0
+
+
+class LoopThread:
+    """An event loop on a thread of its own, running while it has users."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._workers: ThreadPoolExecutor | None = None
+
+    def acquire(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, starting it for its first user."""
+        with self._lock:
+            if self._pid != os.getpid():
+                # Threads do not survive a fork: the child starts over, and leaves the parent's loop alone.
+                self._pid, self._users, self._loop, self._thread, self._workers = os.getpid(), 0, None, None, None
+            if self._loop is None:
+                # The selector loop by name: a policy that the user's suite sets is not meant for this thread.
+                self._loop = asyncio.SelectorEventLoop()
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="api-simulator-loop", daemon=True)
+                self._thread.start()
+            self._users += 1
+            return self._loop
+
+    def release(self) -> None:
+        """Give up one use; the last one ends the thread and closes the loop."""
+        with self._lock:
+            if self._pid != os.getpid() or self._users == 0:
+                return
+            self._users -= 1
+            if self._users:
+                return
+            loop, thread, workers = self._loop, self._thread, self._workers
+            self._loop = self._thread = self._workers = None
+        assert loop is not None
+        assert thread is not None
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        if workers is not None:
+            # A responder that blocks for ever must not block the end of the test run.
+            workers.shutdown(wait=False, cancel_futures=True)
+        loop.close()
+
+    def workers(self) -> ThreadPoolExecutor:
+        """Return the threads on which responders that may block are called."""
+        with self._lock:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="api-simulator-responder")
+            return self._workers
+
+    def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """
+        Run *coroutine* on the loop and return its result.
+
+        Raises:
+            ServerStateError: If called on the loop's own thread, which would wait for itself.
+        """
+        loop = self._loop
+        if loop is None or threading.current_thread() is self._thread:
+            coroutine.close()
+            raise ServerStateError(
+                "a server cannot be started, reset or closed from its own responder or predicate; "
+                "do it in the test's thread"
+            )
+        future: Future[ResultT] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        return future.result(LOOP_TIMEOUT_S)
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Run *function* on the loop, later, if it still runs."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(function)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        asyncio.set_event_loop(None)
+
+
+LOOP_THREAD = LoopThread()
