@@ -1,0 +1,410 @@
+"""
+The public server: a thin shell over a simulation and the engine that serves it.
+
+Owns the life cycle (start, close, retire) and the forms of registration; the rules live in the core.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from api_simulator._core import live
+from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES
+from api_simulator._core.messages import CapturedRequest, MalformedRequest
+from api_simulator._core.patterns import Condition
+from api_simulator._core.routes import Answers, MountedRoute, Responder, Route, SequenceEnd
+from api_simulator._core.simulation import Simulation
+from api_simulator._core.specs import HeaderInput, ResponseSpec
+from api_simulator._core.timeline import TimelineEvent
+from api_simulator._core.verify import VerificationReport
+from api_simulator._engines.base import Engine, Serving, bind_listener, checked_engine_name, open_engine
+from api_simulator.errors import OptionError, PortInUseError, RouteError, ServerStateError
+from api_simulator.http._forms import UNSET, answer, calling_line, request_pattern, single_answer
+
+
+class ServerUrl(str):
+    """The server's base URL as text; called with a path it gives the joined URL."""
+
+    __slots__ = ()
+
+    def __call__(self, path: str = "") -> str:
+        """Return the base URL, or with *path* (starting with ``/``) the URL of that path."""
+        if path and not path.startswith("/"):
+            raise RouteError(f"url: {path!r} does not start with '/'; did you mean {'/' + path!r}?")
+        return f"{self}{path}"
+
+
+class MockHttpServer:
+    """
+    A real HTTP server on a real port that answers as it is told and remembers what it was asked.
+
+    Start it with ``with`` (or ``async with``), or with :meth:`start` and :meth:`close`. Leaving the
+    block checks what was expected: an unmatched request, or a missed ``expect``, raises there unless
+    the block raised already.
+
+    Args:
+        engine: ``"auto"`` (the fastest installed), ``"native"`` or ``"aiohttp"``; None asks the
+            environment variable ``API_SIMULATOR_ENGINE``.
+
+        host: The address to bind; only this machine can connect by default.
+
+        port: The port to bind; 0 takes a free one.
+
+        strict: Whether unmatched requests are failures.
+
+        unused: ``"list"`` names routes that were never called in reports, ``"fail"`` makes them failures.
+
+        name: What reports call this server.
+
+        journal_entries: Keep at most so many requests; counts stay exact beyond.
+
+        journal_body_bytes: Keep at most so many bytes of request bodies.
+
+    Raises:
+        OptionError: If an option has no such value.
+    """
+
+    def __init__(
+        self,
+        engine: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        strict: bool = True,
+        unused: str = "list",
+        name: str = "http",
+        journal_entries: int = DEFAULT_ENTRIES,
+        journal_body_bytes: int = DEFAULT_BODY_BYTES,
+    ) -> None:
+        self._engine_name = None if engine is None else checked_engine_name(engine)
+        self._host = host
+        self._port = _checked_port(port)
+        if unused not in ("list", "fail"):
+            raise OptionError(f"unused: expected 'list' or 'fail', got {unused!r}")
+        for option, value in (("journal_entries", journal_entries), ("journal_body_bytes", journal_body_bytes)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise OptionError(f"{option}: expected a whole number, 1 or more, got {value!r}")
+        self.simulation = Simulation(
+            name,
+            strict=strict,
+            unused_fails=unused == "fail",
+            max_entries=journal_entries,
+            max_body_bytes=journal_body_bytes,
+        )
+        self._engine: Engine | None = None
+        self._serving: Serving | None = None
+        self._url: ServerUrl | None = None
+
+    # Life cycle
+
+    def start(self) -> MockHttpServer:
+        """
+        Bind the port and serve it; ``with`` does this for you.
+
+        Raises:
+            PortInUseError: If the host and port cannot be bound.
+
+            EngineUnavailableError: If the engine asked for is not installed.
+
+            ServerStateError: If it runs already or was closed.
+        """
+        if self._url is not None:
+            state = "is running" if self._serving is not None else "was closed; make a new one"
+            raise ServerStateError(f"start: this server {state}")
+        self._engine = open_engine(self._engine_name)
+        try:
+            listener = bind_listener(self._host, self._port)
+        except OSError as error:
+            raise _bind_error(error, self._host, self._port) from None
+        port = listener.getsockname()[1]
+        self._serving = self._engine.serve(listener, self.simulation)
+        self._port = port
+        shown_host = f"[{self._host}]" if ":" in self._host else self._host
+        self._url = ServerUrl(f"http://{shown_host}:{port}")
+        live.opened(self)
+        return self
+
+    def close(self) -> None:
+        """Stop listening and close every connection; closing twice changes nothing."""
+        serving, self._serving = self._serving, None
+        live.closed(self)
+        if serving is not None:
+            serving.close()
+
+    def retire(self, on_late: Callable[[CapturedRequest], None]) -> None:
+        """
+        Stop answering but keep the port: requests from now on are reset and given to *on_late*.
+
+        The pytest plugin does this after a test, so that a late request is told to its own test
+        and never reaches another one's server on a re-used port.
+        """
+        self.simulation.retire(on_late)
+        live.closed(self)
+        if self._serving is not None:
+            self._serving.drop_connections()
+
+    def __enter__(self) -> MockHttpServer:
+        return self if self._serving is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        if error is None:
+            self.verify()
+
+    async def __aenter__(self) -> MockHttpServer:
+        from api_simulator.http._waiting import in_thread
+
+        return await in_thread(self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        from api_simulator.http._waiting import in_thread
+
+        await in_thread(self.close)
+        if error is None:
+            self.verify()
+
+    # Where it is
+
+    @property
+    def url(self) -> ServerUrl:
+        """
+        The base URL, for instance ``http://127.0.0.1:40123``; ``server.url("/a")`` joins a path.
+
+        Raises:
+            ServerStateError: If the server was never started.
+        """
+        if self._url is None:
+            raise ServerStateError("url: the server is not running; use it in a with block, or call start()")
+        return self._url
+
+    @property
+    def host(self) -> str:
+        """The address it is bound to."""
+        return self._host
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to; 0 before the start if any free one will do."""
+        return self._port
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that serves it."""
+        if self._engine is None:
+            raise ServerStateError("engine: the server is not running; use it in a with block, or call start()")
+        return self._engine.name
+
+    # What it answers
+
+    def register(
+        self,
+        method: str,
+        path: str,
+        spec: ResponseSpec | Responder | None = None,
+        *,
+        when: Condition | None = None,
+        json: Any = UNSET,
+        status: Any = UNSET,
+        delay_seconds: Any = UNSET,
+        headers: HeaderInput | Any = UNSET,
+    ) -> MountedRoute:
+        """
+        Answer every request to *path* with *spec*.
+
+        The route registered last wins among those that match; the same pattern again replaces its
+        route. Works at any time and from any thread.
+
+        Args:
+            method: An HTTP method in any case, or ``"*"`` for all. GET answers HEAD too.
+
+            path: Starts with ``/``; ``{name}`` stands for one segment; ``?a=1`` asks for exactly that query.
+
+            spec: A :class:`ResponseSpec`, or a function (plain or async) from the captured request to one.
+
+            when: Further conditions: ``query(...)``, ``header(...)``, ``json_body(...)``, ``where(...)``,
+                joined by ``&``.
+
+            json: Older form: the JSON body.
+
+            status: Older form: the status.
+
+            delay_seconds: Older form: seconds before the answer.
+
+            headers: Older form: the headers.
+
+        Raises:
+            RouteError: If method, path, spec or condition cannot be registered.
+
+            SpecError: If the older keywords describe something that cannot be sent.
+        """
+        older = {"json": json, "status": status, "delay_seconds": delay_seconds, "headers": headers}
+        pattern = request_pattern(method, path, when)
+        answers = Answers((single_answer(spec, older),))
+        return self.simulation.mount(Route(pattern, answers, calling_line()))
+
+    def register_sequence(
+        self,
+        method: str,
+        path: str,
+        specs: Iterable[ResponseSpec | Responder | dict[str, Any]] | None = None,
+        *,
+        when: Condition | None = None,
+        then: SequenceEnd = "repeat",
+        responses: Iterable[dict[str, Any]] | None = None,
+    ) -> MountedRoute:
+        """
+        Answer successive requests to *path* with successive *specs*.
+
+        Args:
+            method: As for :meth:`register`.
+
+            path: As for :meth:`register`.
+
+            specs: At least one; specs, responders, or dicts of the older form.
+
+            when: As for :meth:`register`.
+
+            then: What comes when they are used up: ``"repeat"`` the last, as a server that has settled
+                does; ``"cycle"`` from the first; ``"error"`` answers 500 and fails the test.
+
+            responses: Older form of *specs*: dicts with ``json``, ``status``, ``delay_seconds``, ``headers``.
+
+        Raises:
+            RouteError: If there is no spec, or method, path, condition or ``then`` cannot be used.
+
+            SpecError: If a dict describes something that cannot be sent.
+        """
+        pattern = request_pattern(method, path, when)
+        if (specs is None) == (responses is None):
+            raise RouteError("register_sequence: give the responses once, as specs or as responses=")
+        given = specs if specs is not None else responses
+        if isinstance(given, ResponseSpec | str | bytes | dict) or not isinstance(given, Iterable):
+            raise RouteError(f"specs: expected a list of ResponseSpec, got {given!r}")
+        items = tuple(answer(item, f"specs[{index}]") for index, item in enumerate(given))
+        return self.simulation.mount(Route(pattern, Answers(items, then), calling_line()))
+
+    def reset(self) -> None:
+        """Forget routes, requests and what went wrong; the port and open connections stay."""
+        self.simulation.reset()
+
+    # What it was asked
+
+    def get_requests(self, method: str | None = None, path: str | None = None) -> list[CapturedRequest]:
+        """
+        Return the captured requests in the order of their arrival, unmatched ones included.
+
+        Args:
+            method: Only of this method, in any case.
+
+            path: Only to this decoded path; with ``?query`` only with exactly that query string.
+
+        Raises:
+            JournalOverflowError: If the journal's bound has dropped some of them.
+        """
+        return self.simulation.journal.requests(method, path)
+
+    def request_count(self, method: str | None = None, path: str | None = None) -> int:
+        """Return how many requests arrived; exact even when the journal has dropped old ones."""
+        return self.simulation.journal.count(method, path)
+
+    def wait_for_requests(
+        self, n: int = 1, timeout_s: float = 5.0, *, method: str | None = None, path: str | None = None
+    ) -> list[CapturedRequest]:
+        """
+        Block until *n* requests have arrived since the start or the last reset, and return them all.
+
+        Args:
+            n: How many.
+
+            timeout_s: Seconds to wait at most.
+
+            method: As for :meth:`get_requests`.
+
+            path: As for :meth:`get_requests`.
+
+        Raises:
+            WaitTimeoutError: If fewer arrived in time; the message lists what did.
+        """
+        return self.simulation.journal.wait(n, timeout_s=timeout_s, method=method, path=path)
+
+    async def wait_for_requests_async(
+        self, n: int = 1, timeout_s: float = 5.0, *, method: str | None = None, path: str | None = None
+    ) -> list[CapturedRequest]:
+        """Wait as :meth:`wait_for_requests` does without blocking the event loop (asyncio or trio)."""
+        from api_simulator.http import _waiting
+
+        journal = self.simulation.journal
+        return await _waiting.wait_for_requests(journal, n, timeout_s=timeout_s, method=method, path=path)
+
+    @property
+    def unmatched(self) -> list[CapturedRequest]:
+        """Requests that matched no route; looking at them acknowledges nothing."""
+        return self.simulation.unmatched()
+
+    @property
+    def malformed(self) -> list[MalformedRequest]:
+        """Input that was no HTTP request, the last thousand of it."""
+        return list(self.simulation.journal.malformed)
+
+    @property
+    def routes(self) -> list[MountedRoute]:
+        """The registered routes in the order of their registration."""
+        return list(self.simulation.routes)
+
+    # Whether that was right
+
+    def expect_unmatched(self, n: int) -> None:
+        """Say that exactly *n* requests will match no route: they are no failure then, other numbers are."""
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise RouteError(f"expect_unmatched: expected a whole number, 0 or more, got {n!r}")
+        self.simulation.expect_unmatched(n)
+
+    def verdict(self, *, expectations: bool = True, since_ns: int = 0) -> VerificationReport:
+        """
+        Judge the traffic so far without raising.
+
+        Args:
+            expectations: Whether call counts and unused routes are judged too.
+
+            since_ns: Leave out problems of requests received before, by ``time.monotonic_ns()``.
+        """
+        return self.simulation.verdict(expectations=expectations, since_ns=since_ns)
+
+    def verify(self) -> None:
+        """
+        Raise if the traffic was not as expected; what was reported once is not reported again.
+
+        Raises:
+            NoRouteError: If requests matched no route.
+
+            VerificationError: If a call count, a sequence or a responder failed.
+        """
+        self.verdict().raise_if_failed()
+
+    def timeline(self) -> list[TimelineEvent]:
+        """Return requests, answers and malformed input as events of the common timeline."""
+        return self.simulation.timeline()
+
+    def __repr__(self) -> str:
+        state = str(self._url) if self._serving is not None else "closed" if self._url is not None else "not started"
+        return f"<MockHttpServer {state}, {len(self.simulation.routes)} routes>"
+
+
+def _checked_port(port: object) -> int:
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise OptionError(f"port: expected a whole number from 0 (any free port) to 65535, got {port!r}")
+    return port
+
+
+def _bind_error(error: OSError, host: str, port: int) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        text = f"port {port} on {host} is in use; pass port=0 to take a free one, or stop what listens there"
+        return PortInUseError(error.errno, text)
+    return PortInUseError(error.errno, f"cannot listen on {host}:{port}: {error.strerror or error}")
