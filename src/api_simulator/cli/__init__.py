@@ -1,0 +1,74 @@
+"""
+The ``api-simulator`` command.
+
+Exit status: 0 success, 1 a check failed, 2 the command line was not understood. With ``--json``
+standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from api_simulator import __version__
+from api_simulator.cli import _doctor
+from api_simulator.cli._outcome import Outcome
+
+USAGE_ERROR = 2
+
+_COMMANDS = {"doctor": _doctor}
+
+
+class _UsageError(Exception):
+    """The command line was not understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises where argparse would print and exit, so that JSON mode can answer in JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(f"{message}\n{self.format_usage().strip()}")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="api-simulator", description="Fake servers and programs for tests.")
+    parser.add_argument("--version", action="version", version=f"api-simulator {__version__}")
+    # Accepted before and after the command; SUPPRESS keeps the second from undoing the first.
+    parser.add_argument("--json", action="store_true", default=False, help="print one JSON value")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, module in _COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON value")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the command line *argv* (``sys.argv`` by default) and return the exit status.
+
+    Never raises for a wrong command line: it explains on standard error, or as JSON.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+        if options.command is None:
+            raise _UsageError(f"a command is missing: {', '.join(_COMMANDS)}\n{parser.format_usage().strip()}")
+    except _UsageError as error:
+        message = str(error)
+        value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
+        return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in arguments)
+    outcome: Outcome = _COMMANDS[options.command].run(options)
+    value = {"ok": outcome.ok, **outcome.value}
+    return _print(value, outcome.text, 0 if outcome.ok else 1, as_json=options.json)
+
+
+def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(value, indent=2))
+    else:
+        print(text, file=sys.stdout if status != USAGE_ERROR else sys.stderr)
+    return status

@@ -1,0 +1,79 @@
+"""
+``api-simulator doctor``: what works in this environment, what does not, and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+
+from api_simulator import __version__
+from api_simulator._engines.base import engine_statuses, open_engine
+from api_simulator.cli._outcome import Outcome
+from api_simulator.errors import ApiSimulatorError
+
+HELP = "say what works in this environment, and why something does not"
+
+#: Distributions that make a feature available, with the extra that installs them.
+_OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp"}
+
+
+def run(_options: argparse.Namespace) -> Outcome:
+    """Look at engines, optional packages, the pytest entry point and the temporary folder."""
+    problems: list[str] = []
+    engines = {
+        status.name: f"{'available' if status.available else 'absent'}: {status.detail}" for status in engine_statuses()
+    }
+    try:
+        chosen = open_engine().name
+    except ApiSimulatorError as error:
+        chosen = "none"
+        problems.append(str(error))
+    packages = {name: _version(name) or f"not installed (extra {extra!r})" for name, extra in _OPTIONAL.items()}
+    if not _plugin_registered():
+        problems.append(
+            "pytest does not load the plugin: no distribution registers the entry point pytest11 'api_simulator'; "
+            "install the package (its source folder on the path is not enough)"
+        )
+    programs = "yes" if os.name == "posix" else f"no: fake programs need a POSIX system, this is {sys.platform}"
+    if not os.access(tempfile.gettempdir(), os.W_OK):
+        problems.append(f"the temporary folder {tempfile.gettempdir()} is not writable: fake programs live there")
+    value = {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "engine": chosen,
+        "engines": engines,
+        "packages": packages,
+        "fake_programs": programs,
+        "problems": problems,
+    }
+    return Outcome(not problems, _text(value), value)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _plugin_registered() -> bool:
+    return any(point.value == "api_simulator.pytest_plugin" for point in metadata.entry_points(group="pytest11"))
+
+
+def _text(value: Mapping[str, object]) -> str:
+    lines = []
+    for name, shown in value.items():
+        if isinstance(shown, dict):
+            lines += [f"{name}:", *(f"  {key:<9}{detail}" for key, detail in shown.items())]
+        elif isinstance(shown, list):
+            lines += [f"{name}: {'none' if not shown else ''}".rstrip(), *(f"  {problem}" for problem in shown)]
+        else:
+            lines.append(f"{name}: {shown}")
+    return "\n".join(lines)

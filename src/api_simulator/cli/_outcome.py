@@ -1,0 +1,24 @@
+"""What a command found, in the two forms in which it can be printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    The result of a command.
+
+    Attributes:
+        ok: Whether it succeeded: decides the exit status, and ``ok`` in JSON.
+
+        text: For people.
+
+        value: For programs; JSON types only.
+    """
+
+    ok: bool
+    text: str
+    value: dict[str, Any] = field(default_factory=dict)
