@@ -181,9 +181,7 @@ def test_request_cut_off_by_the_client_is_told_apart_from_a_whole_one(server):
         after.read_until(b"hi")
 
     assert server.request_count() == 1
-    journal = server.simulation.journal
-    with journal.changed:
-        assert journal.changed.wait_for(lambda: len(server.malformed) == 2, timeout=10)
+    server.wait_until(lambda: len(server.malformed) == 2)
     assert sorted(malformed.error for malformed in server.malformed) == [
         "the client went away inside the body",
         "the connection ended inside a request",

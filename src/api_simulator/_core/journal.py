@@ -70,8 +70,7 @@ class Journal:
             self._pairs[pair] = 1
         else:
             self._pairs_complete = False
-        if self._waiters:
-            self.changed.notify_all()
+        self.wake_waiters()
 
     def _drop(self) -> None:
         entries = self._entries
@@ -82,7 +81,7 @@ class Journal:
         """Add bytes that were no request."""
         with self.changed:
             self.malformed.append(malformed)
-            self.changed.notify_all()
+            self.wake_waiters()
 
     def clear(self) -> None:
         """Forget all requests and counts."""
@@ -195,28 +194,44 @@ class Journal:
 
             path: As for :meth:`requests`.
 
-            cancelled: Looked at after every :meth:`wake`; the wait ends early when it says True.
+            cancelled: Looked at after every :meth:`wake_waiters`; the wait ends early when it says True.
 
         Raises:
             WaitTimeoutError: If fewer arrived; the message has what did arrive.
+        """
+
+        def arrived() -> bool:
+            return self.count(method, path) >= count or cancelled()
+
+        if not self.wait_until(arrived, timeout_s=timeout_s):
+            raise self._late(count, timeout_s, method, path)
+        return self.requests(method, path)
+
+    def wait_until(self, condition: Callable[[], object], *, timeout_s: float) -> bool:
+        """
+        Block until *condition* says yes, looking again after every request, answer, abort and malformed input.
+
+        Returns:
+            Whether it did, within *timeout_s* seconds.
         """
         deadline = time.monotonic() + timeout_s
         with self.changed:
             self._waiters += 1
             try:
-                while self.count(method, path) < count and not cancelled():
+                while not condition():
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        raise self._late(count, timeout_s, method, path)
+                        return False
                     self.changed.wait(left)
+                return True
             finally:
                 self._waiters -= 1
-            return self.requests(method, path)
 
-    def wake(self) -> None:
-        """Make every waiting thread look again."""
-        with self.changed:
-            self.changed.notify_all()
+    def wake_waiters(self) -> None:
+        """Make every waiting thread look again; costs nothing when none is waiting."""
+        if self._waiters:
+            with self.changed:
+                self.changed.notify_all()
 
     def _late(self, count: int, timeout_s: float, method: str | None, path: str | None) -> WaitTimeoutError:
         arrived = [f"  #{request.number} {request.method} {request.raw_target}" for request in self.kept()[-10:]]

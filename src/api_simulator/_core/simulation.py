@@ -109,10 +109,12 @@ class Simulation:
     def answered(self, request: CapturedRequest) -> None:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
+        self.journal.wake_waiters()
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""
         request.aborted_ns = self.clock.now_ns()
+        self.journal.wake_waiters()
 
     # What the public server calls
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
+from aiohttp.http import HttpProcessingError, HttpRequestParser, HttpVersion11, RawRequestMessage
 from aiohttp.http_parser import HttpRequestParserPy
 
 from api_simulator._core.actions import AskResponder, Close, Reset, SendBytes, Wait
@@ -36,6 +36,9 @@ KEPT_MALFORMED_BYTES = 64 * 1024
 
 # RFC 9293 3.10.7: with a linger time of zero, close() aborts the connection by RST instead of FIN.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+# What is left to do when an immediate answer is written but not all of it is sent: wait until it is.
+_SENT = Decision((SendBytes(b""),))
 
 Message: TypeAlias = tuple[RawRequestMessage, StreamReader]
 
@@ -86,6 +89,10 @@ class _Connection(BaseProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        # No high-water mark: "writing is paused" then means "bytes are unsent", and an answer that is still
+        # in the buffer is not called answered.
+        assert self.transport is not None
+        self.transport.set_write_buffer_limits(high=0)
         self._number = self._serving.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -166,9 +173,11 @@ class _Connection(BaseProtocol):
         decision = simulation.receive(request)
         if decision.immediate is not None and not self._paused and self.transport is not None:
             self.transport.write(decision.immediate)
-            simulation.answered(request)
-        else:
-            self._task = self._loop.create_task(self._work((request, decision)))
+            if not self._paused:
+                simulation.answered(request)
+                return
+            decision = _SENT
+        self._task = self._loop.create_task(self._work((request, decision)))
 
     # Actions out
 
@@ -194,7 +203,9 @@ class _Connection(BaseProtocol):
     async def _read(self, message: RawRequestMessage, payload: StreamReader) -> CapturedRequest | None:
         """Return the request once its body is there, None if the body is broken (and refused)."""
         generation = self._serving.simulation.generation
-        if message.headers.get("Expect", "").lower() == "100-continue" and not payload.is_eof():
+        # RFC 9110 10.1.1: an HTTP/1.0 client's expectation is ignored.
+        expects = message.version >= HttpVersion11 and message.headers.get("Expect", "").lower() == "100-continue"
+        if expects and not payload.is_eof():
             self._write(CONTINUE)
         start = f"{message.method} {message.path}".encode(errors="replace")
         try:

@@ -21,7 +21,7 @@ from api_simulator._core.specs import HeaderInput, ResponseSpec
 from api_simulator._core.timeline import TimelineEvent
 from api_simulator._core.verify import VerificationReport
 from api_simulator._engines.base import Engine, Serving, bind_listener, checked_engine_name, open_engine
-from api_simulator.errors import OptionError, PortInUseError, RouteError, ServerStateError
+from api_simulator.errors import OptionError, PortInUseError, RouteError, ServerStateError, WaitTimeoutError
 from api_simulator.http._forms import UNSET, answer, calling_line, request_pattern, single_answer
 
 
@@ -342,6 +342,24 @@ class MockHttpServer:
 
         journal = self.simulation.journal
         return await _waiting.wait_for_requests(journal, n, timeout_s=timeout_s, method=method, path=path)
+
+    def wait_until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+        """
+        Block until *condition* says yes, looking again whenever something happens at the server.
+
+        For what :meth:`wait_for_requests` does not count: ``lambda: server.get_requests()[0].aborted``.
+
+        Args:
+            condition: A function without arguments; called on this thread.
+
+            timeout_s: Seconds to wait at most.
+
+        Raises:
+            WaitTimeoutError: If it did not say yes in time.
+        """
+        if not self.simulation.journal.wait_until(condition, timeout_s=timeout_s):
+            name = getattr(condition, "__qualname__", repr(condition))
+            raise WaitTimeoutError(f"waited {timeout_s:g} s for {name} in vain; {self.request_count()} requests arrived")
 
     @property
     def unmatched(self) -> list[CapturedRequest]:

@@ -37,4 +37,4 @@ async def wait_for_requests(
         return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
     finally:
         cancelled.set()
-        journal.wake()
+        journal.wake_waiters()
