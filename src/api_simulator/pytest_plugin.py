@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"ini option {name}: expected 'list' or 'fail', got {config.getini(name)!r}")
     try:
         config.getini("api_simulator_strict")
-    except ValueError as error:
+    except (ValueError, pytest.UsageError) as error:
         # pytest converts a bool when it is asked for: without this line every test would fail by itself.
         raise pytest.UsageError(f"ini option api_simulator_strict: expected true or false: {error}") from None
     config.stash[_SESSION] = _Session(config)
@@ -91,6 +91,7 @@ def _is_strict(config: pytest.Config, marked: dict[str, Any]) -> bool:
 
 def _engine_name(config: pytest.Config, marked: dict[str, Any]) -> str:
     """Return the engine by precedence: marker, command line, environment, ini."""
+    __tracebackhide__ = True
     from api_simulator._engines.base import ENVIRONMENT_VARIABLE, checked_engine_name
 
     choices = [
@@ -118,6 +119,7 @@ class _Session:
 
     def new_server(self, marked: dict[str, Any], **options: Any) -> MockHttpServer:
         """Start a server with the run's settings, which *options* override."""
+        __tracebackhide__ = True
         from api_simulator._engines.base import open_engine
         from api_simulator.http import MockHttpServer
 
@@ -188,6 +190,7 @@ def mock_http_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     An unmatched request, a missed ``expect`` or a responder that raises fails the test. For a wider
     scope take ``mock_http_server_factory``.
     """
+    __tracebackhide__ = True
     item: pytest.Item = request.node
     session = request.config.stash[_SESSION]
     # The test's own monkeypatch: what it sets and what the test sets are undone in one order.
@@ -210,6 +213,7 @@ def mock_http_server_factory(request: pytest.FixtureRequest) -> Iterator[Callabl
     servers: list[MockHttpServer] = []
 
     def new_server(**options: Any) -> MockHttpServer:
+        __tracebackhide__ = True
         servers.append(session.new_server({}, **options))
         return servers[-1]
 
@@ -252,6 +256,8 @@ def _bypass_proxy(patch: pytest.MonkeyPatch) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Note when the test began, and refuse a marker that asks for what does not exist."""
+    # Or this frame would stand in the traceback of every fixture that fails, in suites that use nothing of this.
+    __tracebackhide__ = True
     state = item.stash[_STATE] = _ItemState()
     state.marked = _marker_options(item)
     try:
@@ -265,6 +271,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the call phase for traffic that was not as expected, unless the test has failed by itself."""
+    __tracebackhide__ = True
     try:
         result = yield
     except BaseException:
@@ -282,6 +289,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the teardown for unmatched requests that arrived during it."""
+    __tracebackhide__ = True
     try:
         result = yield
     except BaseException:

@@ -32,6 +32,8 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_HEADERS = 1_000
 #: Buffered bytes of one body before the connection stops reading for a moment.
 BODY_BUFFER_BYTES = 1024 * 1024
+#: An answer of this size fits into the kernel's buffer, unless the client has stopped reading.
+SENT_AT_ONCE_BYTES = 64 * 1024
 KEPT_MALFORMED_BYTES = 64 * 1024
 
 # RFC 9293 3.10.7: with a linger time of zero, close() aborts the connection by RST instead of FIN.
@@ -172,9 +174,8 @@ class _Connection(BaseProtocol):
         request = self._capture(message, body, simulation.generation)
         decision = simulation.receive(request)
         if decision.immediate is not None and not self._paused and self.transport is not None:
-            self.transport.write(decision.immediate)
+            self._write_last(request, decision.immediate)
             if not self._paused:
-                simulation.answered(request)
                 return
             decision = _SENT
         self._task = self._loop.create_task(self._work((request, decision)))
@@ -226,11 +227,16 @@ class _Connection(BaseProtocol):
                 action = actions.popleft()
                 if isinstance(action, AskResponder):
                     actions.extendleft(reversed((await self._ask(request, action)).actions))
+                elif isinstance(action, SendBytes) and all(isinstance(left, Close) for left in actions):
+                    self._write_last(request, action.data)
+                    await self._drain_helper()
                 else:
                     await self._act(action)
-            simulation.answered(request)
+            if request.answered_ns is None:
+                simulation.answered(request)
         except (asyncio.CancelledError, ConnectionError):
-            simulation.aborted(request)
+            if request.answered_ns is None:
+                simulation.aborted(request)
             raise
 
     async def _act(self, action: SendBytes | Wait | Close | Reset) -> None:
@@ -262,6 +268,20 @@ class _Connection(BaseProtocol):
         except Exception as error:  # noqa: BLE001  # the user's own code: the test is told, the server lives on
             return simulation.responder_failed(request, error)
         return simulation.responder_answered(request, answer)
+
+    def _write_last(self, request: CapturedRequest, data: bytes) -> None:
+        """Write what ends an answer; it is answered if nothing of it is still in the buffer."""
+        simulation = self._serving.simulation
+        if len(data) <= SENT_AT_ONCE_BYTES:
+            # Noted first: a client that has the answer must find it noted.
+            simulation.answered(request)
+            self._write(data)
+            if self._paused:
+                request.answered_ns = None
+        else:
+            self._write(data)
+            if not self._paused:
+                simulation.answered(request)
 
     def _write(self, data: bytes) -> None:
         if self.transport is None:

@@ -11,9 +11,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from api_simulator._engines._workers import DaemonWorkers
 from api_simulator.errors import ServerStateError
 
 ResultT = TypeVar("ResultT")
@@ -31,7 +32,7 @@ class LoopThread:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._workers: ThreadPoolExecutor | None = None
+        self._workers: DaemonWorkers | None = None
 
     def acquire(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, starting it for its first user."""
@@ -62,15 +63,14 @@ class LoopThread:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         if workers is not None:
-            # A responder that blocks for ever must not block the end of the test run.
-            workers.shutdown(wait=False, cancel_futures=True)
+            workers.shutdown()
         loop.close()
 
-    def workers(self) -> ThreadPoolExecutor:
+    def workers(self) -> DaemonWorkers:
         """Return the threads on which responders that may block are called."""
         with self._lock:
             if self._workers is None:
-                self._workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="api-simulator-responder")
+                self._workers = DaemonWorkers()
             return self._workers
 
     def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -359,7 +359,9 @@ class MockHttpServer:
         """
         if not self.simulation.journal.wait_until(condition, timeout_s=timeout_s):
             name = getattr(condition, "__qualname__", repr(condition))
-            raise WaitTimeoutError(f"waited {timeout_s:g} s for {name} in vain; {self.request_count()} requests arrived")
+            raise WaitTimeoutError(
+                f"waited {timeout_s:g} s for {name} in vain; {self.request_count()} requests arrived"
+            )
 
     @property
     def unmatched(self) -> list[CapturedRequest]:

@@ -1,0 +1,66 @@
+"""What the plugin costs a suite that does not use it: imports, measured in processes of their own."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+pytest_plugins = ["pytester"]
+
+HEAVY = ("aiohttp", "anyio", "asyncio", "cffi", "httpx", "httpx2", "pydantic", "respx", "socket", "ssl", "trio")
+OWN = ("api_simulator.http", "api_simulator._core", "api_simulator._engines", "api_simulator.claude")
+
+CONFTEST = """
+import json
+import pathlib
+import sys
+
+def pytest_unconfigure():
+    pathlib.Path("modules.json").write_text(json.dumps(sorted(sys.modules)))
+"""
+
+
+def modules_of_a_run(suite, plugin):
+    suite.run(plugins=(plugin,)).assert_outcomes(passed=1, failed=1)
+    return set(json.loads((suite.path / "modules.json").read_text()))
+
+
+def loaded(modules, names):
+    return [name for name in names if name in modules]
+
+
+def test_unused_plugin_imports_next_to_nothing(suite):
+    """A whole run with failures and reports has two modules more than one without the plugin: the plugin's own."""
+    suite.write("conftest.py", CONFTEST)
+    suite.write("test_user.py", "def test_passes():\n    pass\n\n\ndef test_fails():\n    raise AssertionError\n")
+
+    without = modules_of_a_run(suite, "no:api_simulator")
+    added = modules_of_a_run(suite, "api_simulator") - without
+
+    assert added == {"api_simulator", "api_simulator.pytest_plugin"}
+
+
+def test_entry_point_has_the_documented_name():
+    """`-p no:api_simulator` works because the entry point is called so."""
+    points = importlib.metadata.entry_points(group="pytest11", name="api_simulator")
+
+    assert [point.value for point in points] == ["api_simulator.pytest_plugin"]
+
+
+def modules_after(statement):
+    program = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
+    # -I: a .pth file of the environment may import what it likes, PYTHON* variables of the caller may not.
+    run = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=50, check=True)
+    return set(json.loads(run.stdout))
+
+
+def test_importing_the_package_loads_no_third_party_package():
+    """``import api_simulator`` loads nothing else of its own; ``api_simulator.http`` loads no engine before a start."""
+    nothing = modules_after("pass")
+
+    top = modules_after("import api_simulator") - nothing
+    http = modules_after("import api_simulator.http; api_simulator.http.MockHttpServer()") - nothing
+
+    assert loaded(top, HEAVY + OWN) == []
+    assert loaded(http, [name for name in HEAVY if name != "socket"]) == []
+    assert "api_simulator.claude" not in http
