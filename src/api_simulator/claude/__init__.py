@@ -1,0 +1,14 @@
+"""
+A stand-in for the ``claude`` program.
+
+``FakeClaudeCLI`` is a real executable that prints scripted messages and records how it was called.
+"""
+
+from __future__ import annotations
+
+from api_simulator.claude._fake_cli import FakeClaudeCLI, SessionResult
+
+#: The older name.
+ClaudeCLI = FakeClaudeCLI
+
+__all__ = ["ClaudeCLI", "FakeClaudeCLI", "SessionResult"]

@@ -1,0 +1,187 @@
+"""
+What was announced (messages and faults), and what the fake program therefore does.
+
+A :class:`Plan` is turned into steps as a whole, each time it changes: faults may be announced before the
+message that they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from api_simulator.claude import _session_log
+from api_simulator.claude._messages import Message
+from api_simulator.claude._retries import retry_lines
+from api_simulator.process.script import Exit, Fill, Hang, ReadStdin, Settings, Step, Wait, Write, encode
+
+#: How the real program (2.1.329) exits at SIGHUP, SIGINT and SIGTERM. Numbers, as not every platform has the names.
+_ON_SIGNAL = {1: 129, 2: 0, 15: 143}
+
+#: How it exits when the reader of its output has gone.
+_ON_BROKEN_PIPE = 0
+
+FaultKind: TypeAlias = Literal["delay", "retries", "corrupt", "exit"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fault:
+    """
+    Something announced for a place in the stream.
+
+    Attributes:
+        kind: What it is.
+
+        index: The message's index.
+
+        call: The call that announced it, for messages.
+
+        where: File and line of that call.
+
+        delay_ms: Of a delay.
+
+        status: The HTTP status of retries, None for a failed connection.
+
+        attempts: The number of retries.
+
+        exhaust: Whether the program gives up after the retries.
+
+        text: The line that replaces a corrupted message.
+
+        code: The code of an exit.
+    """
+
+    kind: FaultKind
+    index: int
+    call: str
+    where: str
+    delay_ms: int = 0
+    status: int | None = None
+    attempts: int = 0
+    exhaust: bool = False
+    text: str = ""
+    code: int = 0
+
+    def fits(self, messages: int) -> bool:
+        """Whether a script of so many messages has this place; *before* a message includes after the last one."""
+        return self.index < messages or (self.kind in ("delay", "retries") and self.index == messages)
+
+
+@dataclass(slots=True)
+class Plan:
+    """
+    Everything that was announced.
+
+    Attributes:
+        seed: Determines ids and jitter.
+
+        cli_version: The version that transcripts name.
+
+        messages: In the order of their printing.
+
+        message_steps: For each message the steps that print it and put it on record.
+
+        faults: In the order of their announcement.
+
+        truncate_at: The index from which on nothing comes, None to print everything.
+
+        exit_code: The code at the end.
+
+        hangs: Whether the program stays alive after the last result.
+    """
+
+    seed: int
+    cli_version: str
+    messages: list[Message] = field(default_factory=list)
+    message_steps: list[tuple[Step, ...]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    truncate_at: int | None = None
+    exit_code: int = 0
+    hangs: bool = False
+
+    def add_message(self, given: object) -> None:
+        """Add a message; its steps are made here, once, because the script is written anew at every change."""
+        message = Message.of(given)
+        # First the record: who has seen the line finds it in the transcript.
+        record = _session_log.message_record(message, len(self.messages), seed=self.seed, cli_version=self.cli_version)
+        self.message_steps.append((record, Write(message.line)) if record else (Write(message.line),))
+        self.messages.append(message)
+
+    def announce(self, fault: Fault) -> None:
+        """Add *fault*; it replaces an earlier one of its kind at its place, except that retries add up."""
+        if fault.kind != "retries":
+            self.faults = [known for known in self.faults if (known.kind, known.index) != (fault.kind, fault.index)]
+        self.faults.append(fault)
+
+    def session_id(self) -> str | None:
+        """Return the first session id among the messages."""
+        return next((message.session_id for message in self.messages if message.session_id), None)
+
+    def unreached(self) -> list[Fault]:
+        """Return the faults whose place does not exist; what comes after an announced end is no mistake."""
+        end = self._end()
+        missing = [fault for fault in self.faults if not fault.fits(len(self.messages))]
+        return [fault for fault in missing if end is None or fault.index < end]
+
+    def _end(self) -> int | None:
+        """Return the first index at which nothing comes any more, None if the whole script is played."""
+        count = len(self.messages)
+        ends = [fault.index + 1 for fault in self.faults if fault.kind == "exit" and fault.fits(count)]
+        ends += [fault.index for fault in self.faults if fault.exhaust and fault.fits(count)]
+        if self.truncate_at is not None and self.truncate_at < count:
+            ends.append(self.truncate_at)
+        if self.hangs and self._hang_index() < count - 1:
+            ends.append(self._hang_index() + 1)
+        return min(ends, default=None)
+
+    def _hang_index(self) -> int:
+        results = [index for index, message in enumerate(self.messages) if message.kind == "result"]
+        return results[-1] if results else len(self.messages) - 1
+
+    def script(self, *, read_stdin: bool, own_projects: Path, environ: Mapping[str, str]) -> bytes:
+        """Return the script of this plan as the bytes of its file."""
+        extension = _session_log.settings(
+            own_projects=own_projects, environ=environ, session_id=self.session_id(), seed=self.seed
+        )
+        steps: list[Step] = [ReadStdin()] if read_stdin else []
+        steps.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
+        steps += self._stream()
+        return encode(steps, Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension))
+
+    def _stream(self) -> list[Step]:
+        """Return the steps from the first message to the end, in the order that FakeClaudeCLI documents."""
+        steps: list[Step] = []
+        faults: dict[int, list[Fault]] = {}
+        for fault in self.faults:
+            faults.setdefault(fault.index, []).append(fault)
+        hang_index = max(self._hang_index(), 0) if self.hangs else None
+        for index in range(len(self.messages) + 1):
+            if self.truncate_at == index:
+                return [*steps, Exit(1)]
+            here = faults.get(index, [])
+            steps += [Wait(fault.delay_ms) for fault in here if fault.kind == "delay"]
+            for fault in here:
+                if fault.kind == "retries":
+                    steps += self._retries(fault)
+                    if fault.exhaust:
+                        return [*steps, Exit(1)]
+            if index < len(self.messages):
+                steps += self._message(index, here)
+            if index == hang_index:
+                steps.append(Hang())
+        return [*steps, Exit(self.exit_code if self.truncate_at is None else 1)]
+
+    def _message(self, index: int, here: list[Fault]) -> list[Step]:
+        corrupted = [Write(fault.text.encode() + b"\n") for fault in here if fault.kind == "corrupt"]
+        exits = [Exit(fault.code) for fault in here if fault.kind == "exit"]
+        return [*(corrupted or self.message_steps[index]), *exits]
+
+    def _retries(self, fault: Fault) -> list[Step]:
+        session_id = self.session_id()
+        place = [known for known in self.faults if known.kind == "retries"].index(fault)
+        lines = retry_lines(
+            seed=self.seed, place=place, status=fault.status, attempts=fault.attempts, session_id=session_id
+        )
+        return [Write(line) if session_id is not None else Fill(line) for line in lines]

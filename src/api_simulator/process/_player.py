@@ -1,0 +1,445 @@
+"""
+Play a fake program's script: this file is the whole program that the code under test starts.
+
+It never runs in the test process. A stage compiles it once, and the executable loads the bytecode in
+a bare interpreter (``-S -I``), because its start-up time is paid at every invocation. Therefore:
+
+* It imports only what the interpreter has loaded anyway, ``select`` when standard input is a pipe, and
+  nothing of this package. Even ``from __future__`` would read a file.
+* It takes nothing from the environment: the code under test may have cleared it.
+* It is one process and one thread, and ends with ``_exit``: killing it closes its pipes at once.
+* It never sets ``O_NONBLOCK`` on an inherited descriptor: the flag would be the parent's as well.
+
+The formats are those of ``script.py`` (read) and ``_calls.py`` (written).
+"""
+
+import posix
+import sys
+import time
+
+TYPE_CHECKING = False  # type checkers know the name; typing is not worth its import
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
+else:
+    import _signal as signal
+
+CHUNK = 65536
+
+#: How often the leash is looked at. A process that nobody needs any more lives this long at most.
+LEASH_INTERVAL_S = 0.25
+
+#: What one look at standard input takes at most, so that an endless writer cannot hold up the script.
+MAX_CAPTURE = 16 * CHUNK
+
+#: The exit code when the test process has gone: nobody is left who would read it.
+LEASH_EXIT = 1
+
+#: The exit code when the script cannot be played (EX_SOFTWARE of sysexits.h).
+BROKEN_EXIT = 70
+
+STREAMS = {b"stdout": 1, b"stderr": 2}
+
+
+class ScriptFile:
+    """The script, read as it is played: a large payload is never in memory as a whole."""
+
+    def __init__(self, path: bytes) -> None:
+        self._fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        self._buffer = b""
+        self._at = 0
+
+    def line(self) -> bytes:
+        """Return the next line without its end, nothing at the end of the script."""
+        while True:
+            end = self._buffer.find(b"\n", self._at)
+            if end >= 0:
+                line = self._buffer[self._at : end]
+                self._at = end + 1
+                return line
+            if not self._fetch():
+                return b""
+
+    def pieces(self, count: int) -> "Iterator[bytes]":
+        """Yield a payload of *count* bytes: in one piece if it is short, so that a line is one write."""
+        while count:
+            while len(self._buffer) - self._at < min(count, CHUNK):
+                if not self._fetch():
+                    raise EOFError("the script ends in the middle of a payload")
+            piece = self._buffer[self._at : self._at + min(count, CHUNK)]
+            self._at += len(piece)
+            count -= len(piece)
+            yield piece
+        self.line()
+
+    def payload(self, count: int) -> bytes:
+        """Return a payload of *count* bytes."""
+        return b"".join(self.pieces(count))
+
+    def _fetch(self) -> bool:
+        fetched = posix.read(self._fd, CHUNK)
+        self._buffer = self._buffer[self._at :] + fetched
+        self._at = 0
+        return bool(fetched)
+
+
+class CallFile:
+    """
+    The record of this invocation, appended while it happens.
+
+    Each frame is one write, so that neither a signal nor a reader can come in its middle.
+    """
+
+    def __init__(self, stage: bytes) -> None:
+        # Each appending write moves its own offset to the file's new end, so the offset is a number
+        # that no other process gets, however many start at once.
+        counter = posix.open(stage + b"/counter", posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o600)
+        posix.write(counter, b"\n")
+        self.number = posix.lseek(counter, 0, 1)
+        posix.close(counter)
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+        self._fd = posix.open(b"%s/calls/%d" % (stage, self.number), flags, 0o600)
+
+    def add(self, *frames: tuple[bytes, bytes]) -> None:
+        """Append *frames*, pairs of kind and payload, all with the present time."""
+        now_ns = time.monotonic_ns()
+        posix.write(self._fd, b"".join(frame(kind, now_ns, payload) for kind, payload in frames))
+
+
+def frame(kind: bytes, at_ns: int, payload: bytes) -> bytes:
+    """Return one frame of a call file."""
+    return b"%s %d %d\n%s\n" % (kind, at_ns, len(payload), payload)
+
+
+class StandardInput:
+    """Standard input, recorded when it has something to read, and never waited for unless told to."""
+
+    def __init__(self, call: CallFile) -> None:
+        self._call = call
+        self.heard: list[bytes] = []
+        self._heard_bytes = 0
+        status = posix.fstat(0)
+        kind = status.st_mode & 0o170000
+        self.is_file = kind == 0o100000
+        self.is_open = not (kind == 0o020000 and not _may_be_read(status.st_rdev))
+
+    def capture(self, wait_s: float = 0.0) -> None:
+        """Record what can be read now, or within *wait_s* if that is nothing."""
+        taken = 0
+        while self.is_open and (self.is_file or taken < MAX_CAPTURE) and self._readable(wait_s):
+            taken += self._read()
+            wait_s = 0.0
+
+    def read_to_end(self) -> None:
+        """Record everything up to the end, however long that takes."""
+        while self.is_open and self._readable(None):
+            self._read()
+
+    def wait(self, wait_s: "float | None") -> None:
+        """Record what comes until *wait_s* are over or something came; None waits without end."""
+        if self._readable(wait_s):
+            self._read()
+
+    def _readable(self, wait_s: "float | None") -> bool:
+        if self.is_file:
+            return True
+        import select
+
+        return bool(select.select([0], [], [], wait_s)[0])
+
+    def _read(self) -> int:
+        try:
+            data = posix.read(0, CHUNK)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            data = b""
+        if not data:
+            self.is_open = False
+            self._call.add((b"stdin-end", b""))
+            return 0
+        self._call.add((b"stdin", data))
+        if self._heard_bytes < MAX_CAPTURE:
+            self.heard.append(data)
+            self._heard_bytes += len(data)
+        return len(data)
+
+
+def _may_be_read(device: int) -> bool:
+    """Whether a character device may be read: not /dev/null, and no terminal that is in other hands."""
+    if device == posix.stat("/dev/null").st_rdev:
+        return False
+    try:
+        # Reading the controlling terminal from the background stops the process (SIGTTIN).
+        return posix.tcgetpgrp(0) == posix.getpgrp()
+    except OSError:
+        return True
+
+
+class Player:
+    """
+    One invocation.
+
+    Attributes:
+        argv: The arguments as bytes, the first being the name as called.
+
+        cwd: The working folder, empty if it does not exist any more.
+
+        environ: The environment as it was passed, ``NAME=value`` joined by zero bytes.
+
+        call: Where the invocation is recorded.
+
+        stdin: What came in.
+
+        values: What the holes of ``fill`` are filled with; the extension puts them here.
+    """
+
+    def __init__(self, stage: bytes, argv: list[bytes], extension: "CodeType | None") -> None:
+        self.stage = stage
+        self.argv = argv
+        self.cwd = _working_folder()
+        self.environ = _environment()
+        self.values: dict[bytes, bytes] = {}
+        self.call = CallFile(stage)
+        self.stdin = StandardInput(self.call)
+        self._extension_code = extension
+        self._play_extension: Callable[[bytes], None] | None = None
+        self._broken_pipe_exit: int | None = None
+        self._exit_codes: dict[int, int] = {}
+        self._lines = 0
+        self._has_begun = False
+        self._finished = False
+
+    def play(self) -> None:
+        """Play the script to its end; does not return."""
+        script = ScriptFile(self.stage + b"/script")
+        if script.line() != b"api-simulator-script 1":
+            raise ValueError("this player knows version 1 of the script format only")
+        settings = {
+            b"on-signal": self._on_signal,
+            b"on-broken-pipe": self._on_broken_pipe,
+            b"extension": self._extension,
+        }
+        steps = {
+            b"write": self._write,
+            b"fill": self._fill,
+            b"wait": self._wait,
+            b"read-stdin": self._read_stdin,
+            b"extend": self._extend,
+            b"hang": self._hang,
+            b"exit": self._exit,
+        }
+        words = script.line().split()
+        while words and words[0] in settings:
+            settings[words[0]](script, words)
+            words = script.line().split()
+        # Not before the signals are set: who waits for the call may send one the next moment.
+        self._begin()
+        while words:
+            steps[words[0]](script, words)
+            words = script.line().split()
+        self.finish(0)
+
+    def _begin(self) -> None:
+        """Record the invocation, and tell whoever waits for it."""
+        self.call.add(
+            (b"argv", b"\0".join(self.argv)),
+            (b"cwd", self.cwd),
+            (b"environ", self.environ),
+            (b"pid", b"%d" % posix.getpid()),
+            (b"started", b""),
+        )
+        # After it: a signal in between says it twice, which does no harm, instead of never.
+        self._has_begun = True
+        wake_waiters(self.stage)
+        self.stdin.capture()
+
+    def finish(self, code: int) -> None:
+        """Record the end and exit; does not return."""
+        # A signal from here on would end the call twice.
+        self._finished = True
+        if not self._has_begun:
+            self._begin()
+        self.stdin.capture()
+        self.call.add((b"exited", b"%d %d" % (code, self._lines)))
+        wake_waiters(self.stage)
+        posix._exit(code)
+
+    def filled(self, template: bytes) -> bytes:
+        """Return *template* with its holes filled."""
+        parts = template.split(b"\0")
+        parts[1::2] = [self.values[name] for name in parts[1::2]]
+        return b"".join(parts)
+
+    # Settings
+
+    def _on_signal(self, _script: ScriptFile, words: list[bytes]) -> None:
+        self._exit_codes[int(words[1])] = int(words[3])
+        signal.signal(int(words[1]), self._signalled)
+
+    def _signalled(self, number: int, _frame: "FrameType | None") -> None:
+        if self._finished:
+            return
+        self.call.add((b"signal", b"%d" % number))
+        self.finish(self._exit_codes[number])
+
+    def _on_broken_pipe(self, _script: ScriptFile, words: list[bytes]) -> None:
+        self._broken_pipe_exit = int(words[2])
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _extension(self, script: ScriptFile, words: list[bytes]) -> None:
+        if self._extension_code is None:
+            raise ValueError("the script needs an extension, and the stage was made without one")
+        namespace: dict[str, object] = {"__name__": "extension"}
+        exec(self._extension_code, namespace)
+        start = namespace["start"]
+        assert callable(start)
+        self._play_extension = start(self, script.payload(int(words[1])))
+
+    # Steps
+
+    def _write(self, script: ScriptFile, words: list[bytes]) -> None:
+        for piece in script.pieces(int(words[2])):
+            self._put(STREAMS[words[1]], piece)
+        self._after_step()
+
+    def _fill(self, script: ScriptFile, words: list[bytes]) -> None:
+        self._put(STREAMS[words[1]], self.filled(script.payload(int(words[2]))))
+        self._after_step()
+
+    def _wait(self, _script: ScriptFile, words: list[bytes]) -> None:
+        deadline_ns = time.monotonic_ns() + int(words[1]) * 1_000_000
+        while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
+            if self.stdin.is_open:
+                self.stdin.wait(left_ns / 1e9)
+            else:
+                time.sleep(left_ns / 1e9)
+
+    def _read_stdin(self, _script: ScriptFile, _words: list[bytes]) -> None:
+        self.stdin.read_to_end()
+
+    def _extend(self, script: ScriptFile, words: list[bytes]) -> None:
+        assert self._play_extension is not None
+        self._play_extension(script.payload(int(words[1])))
+
+    def _hang(self, _script: ScriptFile, _words: list[bytes]) -> None:
+        while True:
+            if self.stdin.is_open:
+                self.stdin.wait(None)
+            else:
+                signal.pause()
+
+    def _exit(self, _script: ScriptFile, words: list[bytes]) -> None:
+        self.finish(int(words[1]))
+
+    def _after_step(self) -> None:
+        if self.stdin.is_open:
+            self.stdin.capture()
+
+    def _put(self, fd: int, data: bytes) -> None:
+        written = 0
+        while written < len(data):
+            try:
+                written += posix.write(fd, data[written:] if written else data)
+            except BlockingIOError:
+                # The parent made its end's description non-blocking, and this process shares it.
+                import select
+
+                select.select([], [fd], [])
+            except OSError:
+                # EPIPE; EIO is what a pseudo-terminal says when its other side has gone.
+                self.finish(BROKEN_EXIT if self._broken_pipe_exit is None else self._broken_pipe_exit)
+        if fd == 1:
+            self._lines += data.count(b"\n")
+
+
+def wake_waiters(stage: bytes) -> None:
+    """Wake every process that waits for calls: each has a FIFO of its own, and one that is full is awake."""
+    try:
+        names = posix.listdir(stage + b"/waiters")
+    except OSError:
+        return
+    for name in names:
+        try:
+            fd = posix.open(b"%s/waiters/%s" % (stage, name), posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            posix.write(fd, b"\n")
+        except OSError:
+            pass
+        posix.close(fd)
+
+
+def hold_leash(stage: bytes) -> None:
+    """
+    End this process soon after the one that made the stage has closed it, or died.
+
+    The other end of the FIFO is open as long as that process wants. A timer looks at it, whatever this
+    process is doing: also when it is blocked in a write that nobody reads.
+    """
+    leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+
+    def look(_number: int, _frame: "FrameType | None") -> None:
+        try:
+            if not posix.read(leash, 1):
+                posix._exit(LEASH_EXIT)
+        except BlockingIOError:
+            pass
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, LEASH_INTERVAL_S, LEASH_INTERVAL_S)
+    # The parent may have blocked it in the thread that started this process.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+
+
+def _working_folder() -> bytes:
+    try:
+        return posix.getcwdb()
+    except OSError:
+        return b""
+
+
+def _environment() -> bytes:
+    try:
+        # The interpreter adds LC_CTYPE to its own environment in the C locale (PEP 538); this is as passed.
+        fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return b"\0".join(b"%s=%s" % (name, value) for name, value in posix.environ.items())
+    parts = []
+    while part := posix.read(fd, CHUNK):
+        parts.append(part)
+    posix.close(fd)
+    return b"".join(parts).rstrip(b"\0")
+
+
+def _open_missing_streams() -> None:
+    # A closed standard stream would give its number to the next file opened, and a message would end up there.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream is None:
+            posix.open("/dev/null", posix.O_RDWR)
+
+
+def main(stage: bytes, argv: list[str], extension: "CodeType | None") -> None:
+    """
+    Run this process as one invocation; does not return.
+
+    Args:
+        stage: The folder with the script.
+
+        argv: The arguments, the first being the name as called.
+
+        extension: Code that defines ``start(player, settings) -> play``, for scripts that need one.
+    """
+    try:
+        # The interpreter ignores SIGPIPE; other programs do not.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        _open_missing_streams()
+        encoding = sys.getfilesystemencoding()
+        player = Player(stage, [text.encode(encoding, "surrogateescape") for text in argv], extension)
+        hold_leash(stage)
+        player.play()
+    except Exception as error:  # noqa: BLE001 (whatever it is, the test must see it)
+        posix.write(2, b"api-simulator: this fake program cannot go on: %s\n" % repr(error).encode())
+        posix._exit(BROKEN_EXIT)

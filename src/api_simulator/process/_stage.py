@@ -1,0 +1,112 @@
+"""
+The folder in which a fake program lives: executable, script, and what its invocations left.
+
+::
+
+    bin/NAME      what the code under test starts
+    player        the player's bytecode, loaded by bin/NAME
+    script        what to play; replaced as a whole, so that an invocation always finds a complete one
+    calls/        a file for each invocation
+    counter       grows by one byte with each invocation: its size is the last one's number
+    waiters/      a FIFO for each thread that waits for invocations
+    leash         a FIFO that this process holds open; when it closes, running fakes exit
+    data/         for the kind of program: transcripts, configuration
+
+Nothing is registered for the interpreter's end, no thread is started: who makes a stage closes it. The
+leash makes sure that no process outlives this one, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from api_simulator.errors import UnsupportedPlatformError
+from api_simulator.process._calls import CallsFolder, ProgramCall
+from api_simulator.process._executable import launcher, player_bytecode, write_executable
+
+
+class Stage:
+    """
+    A fake program's place on disk.
+
+    Args:
+        program: The executable's name.
+
+        extension: The full name of the module that extends the player, None if the script needs none.
+
+        interpreter: The Python that plays the script, this process's by default.
+
+    Attributes:
+        folder: The place, readable by its owner only.
+
+        executable: What to start.
+
+    Raises:
+        UnsupportedPlatformError: On Windows.
+    """
+
+    def __init__(self, program: str, *, extension: str | None = None, interpreter: str | None = None) -> None:
+        if os.name != "posix":
+            raise UnsupportedPlatformError(
+                f"the fake {program!r} needs FIFOs, signals and executable scripts, which this operating system "
+                f"({os.name}) does not have; skip the test here, or run it on Linux, macOS or in WSL"
+            )
+        self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+        self.executable = self.folder / "bin" / program
+        self.calls_folder = CallsFolder(self.folder / "calls")
+        self._owner_pid = os.getpid()
+        self._lock = threading.Lock()
+        self._leash: int | None = None
+        try:
+            self._furnish(extension, sys.executable if interpreter is None else interpreter)
+        except BaseException:
+            self.close()
+            raise
+
+    def _furnish(self, extension: str | None, interpreter: str) -> None:
+        for name in ("bin", "calls", "waiters", "data"):
+            (self.folder / name).mkdir()
+        (self.folder / "player").write_bytes(player_bytecode(extension))
+        for name, content in launcher(str(self.folder), interpreter).items():
+            place = self.executable if name == "launcher" else self.folder / name
+            write_executable(place, content)
+        os.mkfifo(self.folder / "leash", 0o600)
+        # Read and write: opening it for writing only would fail, as nobody reads yet.
+        self._leash = os.open(self.folder / "leash", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    @property
+    def data(self) -> Path:
+        """The folder for what the kind of program keeps."""
+        return self.folder / "data"
+
+    def write_script(self, script: bytes) -> None:
+        """Put *script* in force: for every invocation that begins after this call."""
+        with self._lock:
+            fresh = self.folder / "script.new"
+            fresh.write_bytes(script)
+            fresh.replace(self.folder / "script")
+
+    def calls(self) -> list[ProgramCall]:
+        """Return the invocations so far, in the order of their beginnings."""
+        with self._lock:
+            return self.calls_folder.read()
+
+    def close(self) -> None:
+        """Remove everything, and let running invocations exit; closing twice changes nothing."""
+        with self._lock:
+            if self._leash is not None:
+                os.close(self._leash)
+                self._leash = None
+            if os.getpid() != self._owner_pid:
+                return  # a forked copy: the folder is its parent's
+            self.calls_folder.keep()
+            # An invocation that is just beginning may put a file where the removal has been already.
+            for _ in range(10):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if not self.folder.exists():
+                    return
