@@ -110,3 +110,11 @@ class UnsupportedPlatformError(ApiSimulatorError, NotImplementedError):
 
 class ProgramStateError(ApiSimulatorError, RuntimeError):
     """The call needs a fake program that is still open."""
+
+
+class MissingExtraError(ApiSimulatorError, ModuleNotFoundError):
+    """A feature needs a package that an extra of this one installs."""
+
+
+class PatternTimeoutError(ApiSimulatorError, TimeoutError):
+    """A regular expression took too long on a request."""

@@ -7,9 +7,13 @@ behaves like every other engine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from api_simulator._core.gates import Gate
+    from api_simulator._core.streams import SharedReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,47 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfClose:
+    """Close the sending side only (FIN); what the client still sends is read and dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Abort the connection (RST); what is still unsent is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Do nothing more, with the connection open, until the client or the server ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """
+    Take pieces from the user's iterator and send each when it is there.
+
+    Attributes:
+        start: Returns a fresh iterator, plain (pulled on a worker thread, because it may block) or async, or a
+            reader of an async one that others read too.
+
+        frame: Turns a piece into wire bytes.
+
+        pauses: Gives the pause before each piece after the first, in milliseconds.
+
+        end: What is sent after the last piece.
+    """
+
+    start: Callable[[], Iterator[Any]] | Callable[[], AsyncIterator[Any]] | Callable[[], SharedReader]
+    frame: Callable[[Any], bytes]
+    pauses: Callable[[], int]
+    end: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait at a gate until it opens."""
+
+    gate: Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +91,4 @@ class AskResponder:
     responder: Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]
 
 
-Action: TypeAlias = SendBytes | Wait | Close | Reset | AskResponder
+Action: TypeAlias = SendBytes | Wait | Close | HalfClose | Reset | Hang | Pull | Hold | AskResponder

@@ -50,7 +50,10 @@ def encode_json(value: Any) -> bytes:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        found = _find_unencodable(value, "$", ())
+        try:
+            found = _find_unencodable(value, "$", ())
+        except RecursionError:
+            found = "$: nested too deeply"
         where = found if found is not None else f"$: {error}"
         raise SpecError(f"body cannot be JSON: {where}; convert it first, or pass str or bytes") from None
 

@@ -1,36 +1,31 @@
 """
 Decide what happens to a request: the one place that says so.
 
-Knows the order of routes, the end of a sequence, what an unmatched request gets, and which routes
-came nearest. Pure: it reads no socket and sleeps nowhere; engines carry out the actions it returns.
+Knows the order of routes, limits, the end of a sequence, and what an unmatched request gets. Pure: it
+reads no socket and sleeps nowhere; engines carry out the actions it returns.
 """
 
 from __future__ import annotations
 
-import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
-from api_simulator._core.actions import Action, AskResponder, Close, Reset, SendBytes, Wait
+from api_simulator._core.actions import Action, AskResponder, Close, Hold, Reset, SendBytes, Wait
+from api_simulator._core.faults import FAULTS_WITHOUT_STATUS
+from api_simulator._core.limits import RouteLimit, admit
 from api_simulator._core.messages import CapturedRequest
-from api_simulator._core.patterns import Mismatch, RequestPattern
-from api_simulator._core.routes import Answer, MountedRoute, RouteTable
+from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.nearest import RELAXATIONS, nearest_routes, registration_line
+from api_simulator._core.plan import plan
+from api_simulator._core.routes import Answer
 from api_simulator._core.specs import ResponseSpec
-from api_simulator._core.verify import NearMiss, Problem
+from api_simulator._core.streams import EventStream
+from api_simulator._core.table import NOT_OURS, BrokenConditionError, RouteTable
+from api_simulator._core.troubles import Trouble
+from api_simulator._core.verify import Problem
 from api_simulator._core.wire import closes_connection, response_bytes
-
-#: Full comparisons cost; beyond this many routes only the most similar paths are compared.
-MAX_COMPARED_ROUTES = 100
-NEAREST = 3
-
-#: What a message about an unmatched request offers: once, for one test, for all.
-RELAXATIONS = (
-    "server.expect_unmatched(1), @pytest.mark.api_simulator(strict=False), or ini api_simulator_strict = false"
-)
-
-# A path that differs makes a route a bad guess more surely than anything else.
-_WEIGHTS = {"path": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,56 +37,124 @@ class Decision:
         actions: In order.
 
         immediate: The bytes to send when sending them is all there is to do, else None: the fast path.
-
-        status: The status of the answer, None if it is not known yet or there is no answer.
     """
 
     actions: tuple[Action, ...]
     immediate: bytes | None = None
-    status: int | None = None
 
 
 ABANDON = Decision((Reset(),))
 
 
-def decide(table: RouteTable, request: CapturedRequest) -> tuple[Decision, Problem | None]:
+def decide(
+    table: RouteTable,
+    request: CapturedRequest,
+    *,
+    seed: str = "",
+    common: Sequence[Trouble] = (),
+    limits: Sequence[RouteLimit] = (),
+    counted: bool = True,
+) -> tuple[Decision, Problem | None]:
     """
     Decide what *request* gets, counting the call on its route.
 
-    Sets ``route``, ``path_params`` and ``status`` of the request.
+    Sets ``route``, ``path_params``, ``answer`` and ``status`` of the request.
+
+    Args:
+        table: The server's routes.
+
+        request: What arrived.
+
+        seed: Of everything random.
+
+        common: Troubles of the whole server.
+
+        limits: Rates of requests; a refused request uses up nothing of its route.
+
+        counted: Whether the request counts as a call of its route.
 
     Returns:
         The decision, and what is wrong with the request, if anything is.
     """
     try:
         found = table.find(request)
-    except Exception as error:  # noqa: BLE001  # a predicate is the user's: the test is told
-        text = f"{_subject(request)}: a predicate raised {type(error).__name__}: {error}"
-        return refuse(request, 500, Problem("predicate", request, text))
+    except BrokenConditionError as error:
+        return refuse(request, 500, _broken_condition(request, error))
     if found is None:
         return refuse(request, 404, unmatched(table, request))
     mounted, request.path_params = found
     request.route = mounted
-    answer = mounted.take_answer()
-    if answer is None:
+    if limits and counted:
+        try:
+            refusal = admit(limits, request)
+        except NOT_OURS:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the key is the user's function, and pytest.fail() may be in it
+            text = f"{_subject(request)}: the key of a rate limit raised {type(error).__name__}: {error}"
+            return refuse(request, 500, Problem("predicate", request, text))
+        if refusal is not None:
+            return decision_for(refusal, request, Random(seed))
+    turn = mounted.take_turn(seed, common, counted=counted)
+    if turn.answer is None:
         return refuse(request, 500, _exhausted(mounted, request))
-    return decision_for(answer, request), None
+    request.random = turn.random
+    decision, problem = decision_for(turn.answer, request, turn.random)
+    if turn.gate is not None:
+        decision = Decision((Hold(turn.gate), *decision.actions))
+    return decision, problem
 
 
-def decision_for(answer: Answer, request: CapturedRequest) -> Decision:
-    """Return what is to be done to give *answer* to *request*."""
+def decision_for(answer: Answer, request: CapturedRequest, random: Random) -> tuple[Decision, Problem | None]:
+    """Return what is to be done to give *answer* to *request*, and what is wrong with that, if anything is."""
     if not isinstance(answer, ResponseSpec):
-        return Decision((AskResponder(answer),))
+        return Decision((AskResponder(answer),)), None
+    if request.limit_fields:
+        answer = answer.with_headers(request.limit_fields)
+    request.answer = answer
+    request.status = answer.status if answer.fault not in FAULTS_WITHOUT_STATUS else None
+    if not answer.is_plain:
+        return _planned(answer, request, random)
     data = response_bytes(answer, request)
-    request.status = answer.status
     closes = closes_connection(answer, request)
     if not closes and not answer.delay_ms:
-        return Decision((SendBytes(data),), data, answer.status)
-    actions: list[Action] = [Wait(answer.delay_ms)] if answer.delay_ms else []
+        return Decision((SendBytes(data),), data), None
+    actions: list[Action] = []
+    if answer.delay_ms:
+        actions.append(Wait(answer.delay_ms))  # type: ignore[arg-type]  # a plain answer has a fixed delay
     actions.append(SendBytes(data))
     if closes:
         actions.append(Close())
-    return Decision(tuple(actions), None, answer.status)
+    return Decision(tuple(actions)), None
+
+
+def _planned(spec: ResponseSpec, request: CapturedRequest, random: Random) -> tuple[Decision, Problem | None]:
+    first_event = 0
+    if isinstance(spec.stream, EventStream):
+        try:
+            first_event = _resumed(spec.stream, request)
+        except LookupError as error:
+            text = f"{_subject(request)}: {error.args[0]}"
+            return refuse(request, 400, Problem("resume", request, text))
+    return Decision(plan(spec, request, random, first_event=first_event)), None
+
+
+def _resumed(stream: EventStream, request: CapturedRequest) -> int:
+    """Return the first event to send, checking that a client can have been left where it wants to go on."""
+    given = request.headers.get("last-event-id")
+    route = request.route
+    if given is not None and stream.resume:
+        if given not in stream.ids:
+            known = ", ".join(map(repr, stream.ids)) or "none"
+            raise LookupError(f"Last-Event-ID is {given!r}, but no event has that id (there are: {known})")
+        if route is not None and not route.may_resume_after(given):
+            raise LookupError(
+                f"Last-Event-ID is {given!r}, but no client was left at that event: others were sent after it"
+            )
+    first = stream.start_for(given)
+    if route is not None and request.method != "HEAD":
+        last = len(stream.events) if stream.cut_after is None else first + stream.cut_after
+        route.note_stream(request, tuple(event.id for event in stream.events[first:last] if event.id is not None))
+    return first
 
 
 def refuse(request: CapturedRequest, status: int, problem: Problem) -> tuple[Decision, Problem]:
@@ -105,20 +168,22 @@ def refuse(request: CapturedRequest, status: int, problem: Problem) -> tuple[Dec
     error["explanation"] = problem.text.splitlines()
     # ASCII: a target may hold characters that UTF-8 cannot.
     body = json.dumps({"error": error}).encode("ascii")
-    return decision_for(ResponseSpec(status, body, {"Content-Type": "application/json"}), request), problem
+    spec = ResponseSpec(status, body, {"Content-Type": "application/json"})
+    return decision_for(spec, request, Random(0))[0], problem
 
 
 def unmatched(table: RouteTable, request: CapturedRequest) -> Problem:
-    """Explain that no route matched, naming those that came nearest."""
+    """Explain that no route matched, naming those that came nearest and the line that would register one."""
     nearest = tuple(nearest_routes(table, request))
     lines = [f"{_subject(request)} matched no route."]
-    for near in nearest[:1]:
+    for place, near in enumerate(nearest):
         registered = f"; registered at {near.source}" if near.source else ""
-        lines.append(f"  nearest: {near.route} (differs in {' and '.join(near.parts)}{registered})")
+        rank = "nearest" if place == 0 else "then"
+        lines.append(f"  {rank}: {near.route} (differs in {' and '.join(near.parts)}{registered})")
         lines += [f"    {difference}" for difference in near.differences]
     if not nearest:
         lines.append("  no route is registered on this server.")
-    lines.append(f'  add one with .register("{request.method}", "{request.path}", ...)')
+    lines.append(f"  add one with {registration_line(request)}")
     lines.append(f"  or allow it: {RELAXATIONS}")
     return Problem("unmatched", request, "\n".join(lines), nearest)
 
@@ -133,44 +198,11 @@ def _exhausted(mounted: MountedRoute, request: CapturedRequest) -> Problem:
     return Problem("exhausted", request, text)
 
 
+def _broken_condition(request: CapturedRequest, error: BrokenConditionError) -> Problem:
+    source = error.mounted.route.source
+    text = f"{_subject(request)}: {error}{f' (registered at {source})' if source else ''}"
+    return Problem("predicate", request, text)
+
+
 def _subject(request: CapturedRequest) -> str:
     return f"{request.method} {request.raw_target}"
-
-
-def nearest_routes(table: RouteTable, request: CapturedRequest, limit: int = NEAREST) -> list[NearMiss]:
-    """Return at most *limit* routes that came nearest to matching *request*, the nearest first."""
-    routes: Iterable[MountedRoute] = table
-    if len(table) > MAX_COMPARED_ROUTES:
-        routes = heapq.nlargest(MAX_COMPARED_ROUTES, table, key=lambda mounted: _likeness(mounted, request.path))
-    misses = [_near_miss(mounted, request) for mounted in routes]
-    return heapq.nsmallest(limit, misses, key=lambda miss: miss.distance)
-
-
-def _likeness(mounted: MountedRoute, path: str) -> int:
-    """Return how many characters two paths share at their ends: rough, and quick enough for 100,000 routes."""
-    text = mounted.route.pattern.path.text
-    return _common_prefix(text, path) + _common_prefix(text[::-1], path[::-1])
-
-
-def _common_prefix(left: str, right: str) -> int:
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index
-    return min(len(left), len(right))
-
-
-def _near_miss(mounted: MountedRoute, request: CapturedRequest) -> NearMiss:
-    pattern = mounted.route.pattern
-    misses = pattern.explain(request)
-    return NearMiss(
-        route=str(mounted.route),
-        source=mounted.route.source,
-        distance=_distance(pattern, misses),
-        parts=tuple(dict.fromkeys(miss.part for miss in misses)),
-        differences=tuple(line for miss in misses for line in miss.differences),
-    )
-
-
-def _distance(pattern: RequestPattern, misses: list[Mismatch]) -> float:
-    total = sum(_WEIGHTS.get(part, 1.0) for part in ("method", "path")) + len(pattern.conditions)
-    return sum(miss.distance * _WEIGHTS.get(miss.part, 1.0) for miss in misses) / total

@@ -8,12 +8,16 @@ each difference names its path.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
+from api_simulator._core.messages import CapturedRequest
+
 #: A report is read by people: beyond this many differences the rest is counted, not shown.
 MAX_DIFFERENCES = 12
+#: Of texts that differ, however little.
+LEAST_DISTANCE = 0.01
 
 
 def json_differences(expected: Any, found: Any, *, partial: bool = False) -> list[str]:
@@ -62,6 +66,29 @@ def _child(path: str, key: Any) -> str:
     return f"{path}.{key}" if isinstance(key, str) and key.isidentifier() else f"{path}[{json.dumps(key)}]"
 
 
+def request_differences(left: object, right: object) -> list[str]:
+    """
+    List how two captured requests differ, or a captured request and a mapping of some of its keys.
+
+    Two requests are never equal, being two events; what is listed is what differs in their content.
+    """
+    if not isinstance(left, Mapping) or not isinstance(right, Mapping):
+        return ["a captured request equals no value of another kind; compare one of its parts"]
+    if all(isinstance(side, CapturedRequest) for side in (left, right)):
+        names: tuple[str, ...] = ("method", "path", "query_string", "headers", "body")
+        lines = ["two captured requests are two events, whatever they hold; compare their parts"]
+    else:
+        # One side is the user's dict: only what it names is compared.
+        names = tuple(right if isinstance(left, CapturedRequest) else left)
+        lines = ["a captured request is no dict; compare one of its parts"]
+    for name in names:
+        mine, theirs = left.get(name), right.get(name)
+        if isinstance(mine, Mapping) or isinstance(theirs, Mapping):
+            mine, theirs = dict(mine or {}), dict(theirs or {})
+        lines += [f"{name} {line}" for line in _walk(theirs, mine, "", partial=False)]
+    return shortened(lines)
+
+
 def brief(value: Any, limit: int = 80) -> str:
     """Return *value* as short JSON text, or its repr where JSON cannot hold it."""
     try:
@@ -83,4 +110,5 @@ def text_distance(expected: str, found: str) -> float:
     if expected == found:
         return 0.0
     # Two long texts cost quadratic time; their beginnings tell enough for a ranking.
-    return 1.0 - SequenceMatcher(None, expected[:200], found[:200], autojunk=False).ratio()
+    ratio = SequenceMatcher(None, expected[:200], found[:200], autojunk=False).ratio()
+    return max(1.0 - ratio, LEAST_DISTANCE)

@@ -72,6 +72,15 @@ class Journal:
             self._pairs_complete = False
         self.wake_waiters()
 
+    def add_body(self, request: CapturedRequest, body: bytes) -> None:
+        """Give a recorded request the body that came after its answer; called with :attr:`changed` held."""
+        request.raw_body = body
+        request.forget_views()
+        if any(entry is request for entry in self._entries):
+            self._body_bytes += len(body)
+            if self._body_bytes > self.max_body_bytes:
+                self._drop()
+
     def _drop(self) -> None:
         entries = self._entries
         while len(entries) > 1 and (len(entries) > self.max_entries or self._body_bytes > self.max_body_bytes):
@@ -102,9 +111,9 @@ class Journal:
         """
         self.drain()
         with self.changed:
-            if method is None and path is None:
-                return self._total
             name, wanted, query = _filter(method, path)
+            if name is None and wanted is None:
+                return self._total
             if query is None and (self._pairs_complete or (name, wanted) in self._pairs):
                 return self._count_pairs(name, wanted)
             if self._dropped:

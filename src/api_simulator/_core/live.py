@@ -27,6 +27,8 @@ def opened(source: TimelineSource) -> None:
     with _lock:
         if not any(known is source for known in _open):
             _open.append(source)
+            for reference in [each for each in _recently_closed if each() is source]:
+                _recently_closed.remove(reference)
 
 
 def closed(source: TimelineSource) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -18,7 +19,10 @@ from api_simulator._core.clock import SYSTEM_CLOCK, Clock
 from api_simulator.errors import BodyError
 
 if TYPE_CHECKING:
-    from api_simulator._core.routes import MountedRoute
+    from random import Random
+
+    from api_simulator._core.mounted import MountedRoute
+    from api_simulator._core.specs import ResponseSpec
 
 _ENCODED_SLASH = re.compile("(%2[fF])")
 
@@ -61,6 +65,12 @@ class Query(MultiView):
     __slots__ = ()
 
 
+class Cookies(MultiView):
+    """The cookies of a request; ``cookies[name]`` is the first value."""
+
+    __slots__ = ()
+
+
 class Headers(MultiView):
     """
     Header fields by name, in any case; iteration gives lower-case names.
@@ -88,7 +98,7 @@ def decode_path(raw_path: str) -> str:
     """
     Percent-decode a path, keeping ``%2F``: an encoded slash is data, not a separator.
 
-    Bytes that are not UTF-8 stay percent-encoded.
+    Bytes that are not UTF-8 stay percent-encoded, each by itself.
     """
     if "%" not in raw_path:
         return raw_path
@@ -97,10 +107,13 @@ def decode_path(raw_path: str) -> str:
 
 
 def _unquote(text: str) -> str:
-    try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        return text
+    decoded = unquote(text, errors="surrogateescape")
+    return decoded if decoded.isascii() else percent_encode_surrogates(decoded)
+
+
+def percent_encode_surrogates(text: str) -> str:
+    """Percent-encode the bytes that are no UTF-8, which Python decodes to lone surrogates (PEP 383)."""
+    return "".join(f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in text)
 
 
 def _field_text(raw: bytes) -> str:
@@ -134,13 +147,21 @@ class CapturedRequest(Mapping[str, Any]):
 
         connection_index: Place of the request on its connection, from 0.
 
+        raw_head: Request line and fields exactly as received, with the empty line that ends them.
+
         path_params: Values of a template's parameters (``/users/{id}``), filled in when it matched.
 
         route: The route that answered it, None if no route matched.
 
+        answer: The response spec it was answered with, None if there was none (yet).
+
         status: The status of the answer, None if there was none (yet).
 
-        received_ns: When it was complete, in nanoseconds of the monotonic clock.
+        accepted_ns: When its connection was accepted, in nanoseconds of the monotonic clock, as all stamps.
+
+        head_ns: When its head was complete.
+
+        received_ns: When its body was complete too (or it was answered, if that was earlier).
 
         answered_ns: When its last byte was handed to the operating system, None if it was not.
 
@@ -151,18 +172,24 @@ class CapturedRequest(Mapping[str, Any]):
         "_cache",
         "_clock",
         "aborted_ns",
+        "accepted_ns",
+        "answer",
         "answered_ns",
         "connection_id",
         "connection_index",
         "generation",
+        "head_ns",
         "http_version",
         "keep_alive",
+        "limit_fields",
         "method",
         "number",
         "path",
         "path_params",
         "query_string",
+        "random",
         "raw_body",
+        "raw_head",
         "raw_headers",
         "raw_target",
         "received_ns",
@@ -175,6 +202,7 @@ class CapturedRequest(Mapping[str, Any]):
         "path",
         "query",
         "headers",
+        "cookies",
         "body",
         "json",
         "text",
@@ -203,6 +231,9 @@ class CapturedRequest(Mapping[str, Any]):
         connection_id: int = 0,
         connection_index: int = 0,
         generation: int = 0,
+        raw_head: bytes | None = None,
+        accepted_ns: int | None = None,
+        head_ns: int | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.method = method
@@ -217,14 +248,25 @@ class CapturedRequest(Mapping[str, Any]):
         self.connection_index = connection_index
         self.generation = generation
         self.received_ns = clock.now_ns()
+        self.head_ns = self.received_ns if head_ns is None else head_ns
+        self.accepted_ns = self.head_ns if accepted_ns is None else accepted_ns
+        self.raw_head = raw_head if raw_head is not None else _rebuilt_head(self)
         self.number = 0
         self.path_params: Mapping[str, str] = _NO_PARAMS
         self.route: MountedRoute | None = None
+        self.answer: ResponseSpec | None = None
+        # For the core alone: what a rate limit adds to the answer, and where what is random in it is drawn from.
+        self.limit_fields: tuple[tuple[str, str], ...] = ()
+        self.random: Random | None = None
         self.status: int | None = None
         self.answered_ns: int | None = None
         self.aborted_ns: int | None = None
         self._clock = clock
         self._cache: dict[str, Any] | None = None
+
+    def forget_views(self) -> None:
+        """Make the views anew on their next use: the body has come."""
+        self._cache = None
 
     def _view(self, name: str) -> Any:
         cache = self._cache
@@ -247,6 +289,12 @@ class CapturedRequest(Mapping[str, Any]):
         return view
 
     @property
+    def cookies(self) -> Cookies:
+        """The cookies that the client sent; ``.getall(name)`` gives repeated ones."""
+        view: Cookies = self._view("cookies")
+        return view
+
+    @property
     def body(self) -> bytes:
         """
         The body with its content codings undone.
@@ -266,12 +314,53 @@ class CapturedRequest(Mapping[str, Any]):
     @property
     def json(self) -> Any:
         """The body as JSON, or None if it is not JSON (whatever its content type says)."""
-        return self._view("json")
+        return self._view("json")[0]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON: tells ``null`` from a body that is none."""
+        is_json: bool = self._view("json")[1]
+        return is_json
+
+    def as_curl(self, base_url: str) -> str:
+        """
+        Return a shell command that sends the request again with curl.
+
+        Args:
+            base_url: Where to, for instance ``server.url``; the request's target is appended.
+        """
+        how = ["--head"] if self.method == "HEAD" else ["-X", self.method]
+        # The target is taken as it is: curl would expand braces and resolve dots.
+        words = ["curl", *how, "--globoff", "--path-as-is", f"{base_url}{_origin_form(self.raw_target)}"]
+        for name, value in self.raw_headers:
+            if name.lower() not in _CURLS_OWN_FIELDS:
+                shown = name.decode("latin-1")
+                # curl drops a field that is given without a value, unless it ends in a semicolon.
+                words += ["-H", f"{shown}: {_field_text(value)}" if value else f"{shown};"]
+        # What curl would add of its own is taken away where the request had none of it.
+        added = ("Accept", "User-Agent", "Content-Type") if self.raw_body else ("Accept", "User-Agent")
+        for absent in (name for name in added if name not in self.headers):
+            words += ["-H", f"{absent}:"]
+        if not self.raw_body:
+            return shlex.join(words)
+        try:
+            body = self.raw_body.decode()
+        except UnicodeDecodeError:
+            body = None
+        if body is not None and "\0" not in body:
+            # A leading @ would name a file; --data-raw takes it as it is.
+            return shlex.join([*words, "--data-raw", body])
+        octal = "".join(f"\\{byte:03o}" for byte in self.raw_body)
+        return f"printf '{octal}' | {shlex.join([*words, '--data-binary', '@-'])}"
 
     @property
     def received_at(self) -> float:
         """When the request was complete, in seconds since 1970."""
         return self._clock.epoch_s(self.received_ns)
+
+    def epoch_s(self, stamp_ns: int) -> float:
+        """Return one of the request's stamps as seconds since 1970."""
+        return self._clock.epoch_s(stamp_ns)
 
     @property
     def aborted(self) -> bool:
@@ -298,7 +387,16 @@ class CapturedRequest(Mapping[str, Any]):
         return f"<CapturedRequest #{self.number} {self.method} {self.raw_target} ({len(self.raw_body)} bytes){answer}>"
 
 
+# These follow from the command itself.
+_CURLS_OWN_FIELDS = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
+
 _NO_PARAMS: Mapping[str, str] = {}
+
+
+def _rebuilt_head(request: CapturedRequest) -> bytes:
+    """Write the head anew, for an engine that does not keep the bytes it was read from."""
+    line = f"{request.method} {request.raw_target} HTTP/{request.http_version}".encode(errors="replace")
+    return b"\r\n".join([line, *(name + b": " + value for name, value in request.raw_headers), b"", b""])
 
 
 def _origin_form(target: str) -> str:
@@ -330,18 +428,25 @@ def _text(request: CapturedRequest) -> str:
     charset = re.search(r"charset=[\"']?([^\s\"';]+)", request.headers.get("content-type", ""), re.IGNORECASE)
     try:
         return request.body.decode(charset.group(1) if charset else "utf-8", errors="replace")
-    except LookupError:
+    except (LookupError, UnicodeError):
+        # No such charset, or a codec (idna) that knows no replacement: the client's word must not break the test.
         return request.body.decode(errors="replace")
 
 
-def _json(request: CapturedRequest) -> Any:
+def _json(request: CapturedRequest) -> tuple[Any, bool]:
     try:
-        return json.loads(request.body)
+        return json.loads(request.body), True
     except (ValueError, BodyError, RecursionError):
-        return None
+        return None, False
 
 
-_VIEWS = {"headers": _headers, "query": _query, "body": _body, "text": _text, "json": _json}
+def _cookies(request: CapturedRequest) -> Cookies:
+    # RFC 6265 5.4: pairs joined by "; ". A browser's value may hold anything but a semicolon, so no quoting is undone.
+    pairs = [part.strip().partition("=") for part in "; ".join(request.headers.getall("cookie")).split(";")]
+    return Cookies([(name, value) for name, equals, value in pairs if equals])
+
+
+_VIEWS = {"headers": _headers, "query": _query, "cookies": _cookies, "body": _body, "text": _text, "json": _json}
 
 
 class MalformedRequest:

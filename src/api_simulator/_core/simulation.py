@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
+from random import Random
+from types import TracebackType
 from typing import Any
 
 from api_simulator._core.clock import SYSTEM_CLOCK, Clock
+from api_simulator._core.connections import ConnectionLog, ConnectionStats
 from api_simulator._core.decide import ABANDON, Decision, decide, decision_for, refuse
 from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES, Journal
+from api_simulator._core.limits import RateLimiter, RouteLimit
 from api_simulator._core.messages import CapturedRequest, MalformedRequest
-from api_simulator._core.routes import MountedRoute, Route, RouteTable
+from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.routes import Route
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.table import RouteTable
 from api_simulator._core.timeline import TimelineEvent
+from api_simulator._core.troubles import Trouble
 from api_simulator._core.verify import Problem, VerificationReport
-from api_simulator.errors import SpecError
+from api_simulator.errors import RouteError, SpecError
 
 
 class Simulation:
@@ -37,6 +45,10 @@ class Simulation:
         max_entries: Bound of the journal, in requests.
 
         max_body_bytes: Bound of the journal, in bytes of bodies.
+
+        seed: Of everything random: delays, probabilities, random bytes.
+
+        clock: Where time comes from.
     """
 
     def __init__(
@@ -47,9 +59,11 @@ class Simulation:
         unused_fails: bool = False,
         max_entries: int = DEFAULT_ENTRIES,
         max_body_bytes: int = DEFAULT_BODY_BYTES,
+        seed: int = 0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
+        self.seed = seed
         self.strict = strict
         self.unused_fails = unused_fails
         self.clock = clock
@@ -57,6 +71,14 @@ class Simulation:
         self.journal = Journal(max_entries, max_body_bytes)
         # Counts resets: a request that was under way at a reset is answered but not recorded.
         self.generation = 0
+        # What engines look at before there is a request to decide about.
+        self.accept_delay_ms = 0
+        self.upload_bytes_per_s: int | None = None
+        self.answers_early = False
+        self.connections = ConnectionLog()
+        self.pending: dict[object, str] = {}
+        self._troubles: list[Trouble] = []
+        self._limits: list[RouteLimit] = []
         self._lock: threading.Condition = self.journal.changed
         self._problems: list[Problem] = []
         self._expected_unmatched: int | None = None
@@ -74,12 +96,44 @@ class Simulation:
             if self._on_late is not None:
                 self._on_late(request)
                 return ABANDON
-            decision, problem = decide(self.routes, request)
-            if request.generation == self.generation:
+            current = request.generation == self.generation
+            decision, problem = decide(
+                self.routes,
+                request,
+                seed=str(self.seed),
+                common=self._troubles,
+                limits=self._limits,
+                counted=current,
+            )
+            if current:
                 self.journal.record(request)
+                self.connections.used(request.connection_index)
                 if problem is not None:
                     self._problems.append(problem)
         return decision
+
+    def receive_head(self, request: CapturedRequest) -> Decision | None:
+        """Take in a request whose body is still to come; None if its answer needs the body."""
+        with self._lock:
+            found = self.routes.find_early(request) if self.answers_early and self._on_late is None else None
+        return self.receive(request) if found is not None else None
+
+    def connection_opened(self, number: int) -> None:
+        """Note a new connection."""
+        with self._lock:
+            self.connections.opened(number)
+
+    def connection_stats(self) -> ConnectionStats:
+        """Return how connections were used."""
+        self.journal.drain()
+        with self._lock:
+            return self.connections.stats()
+
+    def connection_closed(self, number: int) -> None:
+        """Note the end of a connection."""
+        with self._lock:
+            self.connections.closed(number)
+        self.journal.wake_waiters()
 
     def receive_malformed(self, raw: bytes, error: str, connection_id: int) -> None:
         """Keep bytes that were no HTTP request."""
@@ -92,19 +146,34 @@ class Simulation:
         if not isinstance(answer, ResponseSpec):
             error = SpecError(f"a responder returns a ResponseSpec, got {type(answer).__name__}: {answer!r}")
             return self.responder_failed(request, error)
-        return decision_for(answer, request)
+        decision, problem = decision_for(answer, request, request.random or Random(self.seed))
+        if problem is not None:
+            self._remember(request, problem)
+        return decision
 
     def responder_failed(self, request: CapturedRequest, error: BaseException) -> Decision:
         """Answer 500 for a responder that raised, and remember its traceback for the test's report."""
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        lines = traceback.format_exception(type(error), error, _users_frames(error.__traceback__))
         text = f"{request.method} {request.raw_target}: the responder raised {type(error).__name__}: {error}"
-        # Frames of this package explain nothing to the user; the last ones are those of the responder.
-        detail = "\n".join(f"  {line}" for line in "".join(lines[-6:]).rstrip().splitlines())
+        detail = "\n".join(f"  {line}" for line in "".join(lines).rstrip().splitlines())
         decision, problem = refuse(request, 500, Problem("responder", request, f"{text}\n{detail}"))
+        self._remember(request, problem)
+        return decision
+
+    def stream_failed(self, request: CapturedRequest, error: BaseException) -> None:
+        """Remember that a body's iterator raised; the connection is cut, because the answer has begun."""
+        text = f"{request.method} {request.raw_target}: the body's iterator raised {type(error).__name__}: {error}"
+        self._remember(request, Problem("stream", request, text))
+
+    def body_arrived(self, request: CapturedRequest, body: bytes) -> None:
+        """Add the body of a request that was answered before its body was read."""
+        with self._lock:
+            self.journal.add_body(request, body)
+
+    def _remember(self, request: CapturedRequest, problem: Problem) -> None:
         with self._lock:
             if request.generation == self.generation:
                 self._problems.append(problem)
-        return decision
 
     def answered(self, request: CapturedRequest) -> None:
         """Note that the last byte of the answer was handed to the operating system."""
@@ -121,7 +190,28 @@ class Simulation:
     def mount(self, route: Route) -> MountedRoute:
         """Register *route*; works at any time and from any thread."""
         with self._lock:
-            return self.routes.mount(route, self.journal)
+            if any(isinstance(item, ResponseSpec) and item.early for item in route.answers.items):
+                if route.pattern.needs_body:
+                    raise RouteError(f"{route}: early=True answers before the body is there, but a condition needs it")
+                self.answers_early = True
+            return self.routes.mount(route, self.journal, self.clock)
+
+    def add_trouble(self, trouble: Trouble) -> None:
+        """Let something go wrong on every route."""
+        with self._lock:
+            self._troubles.append(trouble)
+
+    def add_limit(
+        self,
+        limiter: RateLimiter,
+        routes: Collection[MountedRoute] | None,
+        key: Callable[[CapturedRequest], str],
+        refusal: ResponseSpec,
+    ) -> None:
+        """Limit the rate of requests to *routes* (None: all), counted apart for each *key*."""
+        with self._lock:
+            limited = None if routes is None else tuple(routes)
+            self._limits.append(RouteLimit(limiter, limited, key, refusal, self.clock))
 
     def reset(self) -> None:
         """Forget routes, requests, problems and expectations; connections stay."""
@@ -131,6 +221,20 @@ class Simulation:
             self.journal.clear()
             self._problems.clear()
             self._expected_unmatched = None
+            self._troubles.clear()
+            self._limits.clear()
+            self.connections.reset()
+            self.pending.clear()
+            self.accept_delay_ms = 0
+            self.upload_bytes_per_s = None
+            self.answers_early = False
+
+    def uses_chance(self) -> bool:
+        """Return whether anything was drawn from the seed."""
+        with self._lock:
+            return any(trouble.probability < 1 for trouble in self._troubles) or any(
+                mounted.uses_chance for mounted in self.routes
+            )
 
     def retire(self, on_late: Callable[[CapturedRequest], None]) -> None:
         """From now on answer nothing: give every further request to *on_late* and reset its connection."""
@@ -173,6 +277,9 @@ class Simulation:
         return problem.kind != "unmatched" or (self.strict and self._expected_unmatched is None)
 
     def _judge_routes(self, report: VerificationReport) -> None:
+        report.unmet += [
+            f"{text}: no answer was given; end it with .json(...), .respond(...), ..." for text in self.pending.values()
+        ]
         if self._expected_unmatched is not None:
             found = sum(problem.kind == "unmatched" for problem in self._problems)
             if found != self._expected_unmatched:
@@ -197,6 +304,17 @@ class Simulation:
             text = f"malformed input on connection {malformed.connection_id}: {malformed.error}"
             events.append(TimelineEvent(malformed.received_ns, self.name, text))
         return events
+
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+def _users_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames of this package that a traceback begins with: they explain nothing to the user."""
+    frame = trace
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.tb_next
+    return frame if frame is not None else trace
 
 
 def _request_line(request: CapturedRequest) -> str:

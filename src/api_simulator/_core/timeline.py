@@ -63,8 +63,9 @@ def render(events: Iterable[TimelineEvent], *, start_ns: int | None = None, limi
     width = max(len(event.source) for event in listed)
     lines = [f"{(event.at_ns - start) / 1e9:+9.3f} s  {event.source:<{width}}  {event.text}" for event in listed]
     if len(lines) > limit:
-        left_out = len(lines) - limit
-        lines[limit // 2 : limit // 2 + left_out] = [f"            ... {left_out} more ..."]
+        left_out = len(lines) - limit + 1
+        before = limit // 2
+        lines[before : before + left_out] = [f"            ... {left_out} more ..."]
     return "\n".join(lines)
 
 

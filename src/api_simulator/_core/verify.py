@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import NoRouteError, RouteError, VerificationError
 
-ProblemKind: TypeAlias = Literal["unmatched", "exhausted", "responder", "predicate"]
+ProblemKind: TypeAlias = Literal["unmatched", "exhausted", "responder", "predicate", "resume", "stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,12 @@ class Expectation:
         if self.high == self.low:
             return "1 call" if self.low == 1 else f"{self.low} calls"
         if self.high is None:
-            return f"at least {self.low} calls"
-        return f"at most {self.high} calls" if self.low == 0 else f"{self.low} to {self.high} calls"
+            return f"at least {self.low} {_calls(self.low)}"
+        return f"at most {self.high} {_calls(self.high)}" if self.low == 0 else f"{self.low} to {self.high} calls"
+
+
+def _calls(count: int) -> str:
+    return "call" if count == 1 else "calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Problem:
 
     Attributes:
         kind: ``unmatched`` (no route), ``exhausted`` (sequence used up), ``responder`` or ``predicate``
-            (the user's function failed).
+            (the user's function failed), ``resume`` (an event stream was resumed at the wrong event),
+            ``stream`` (a body's iterator failed).
 
         request: The captured request.
 

@@ -1,0 +1,133 @@
+"""
+The routes of a server in their order of precedence.
+
+The table knows who comes first and nothing of answers. Literal paths are looked up, so that their
+number does not matter; other patterns are tried one after the other.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from typing import TYPE_CHECKING, Any
+
+from api_simulator._core.clock import SYSTEM_CLOCK, Clock
+from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.patterns import RequestPattern
+from api_simulator._core.routes import Route
+from api_simulator._core.specs import ResponseSpec
+
+if TYPE_CHECKING:
+    from api_simulator._core.journal import Journal
+
+#: What ends the program or a task is never taken for a failure of the user's function.
+NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
+class BrokenConditionError(Exception):
+    """A condition of a route raised: the user's predicate, or an expression that took too long."""
+
+    def __init__(self, mounted: MountedRoute, error: BaseException) -> None:
+        super().__init__(f"a condition of {mounted.route} raised {type(error).__name__}: {error}")
+        self.mounted = mounted
+
+
+class RouteTable:
+    """
+    Mounted routes by precedence: higher priority first, then the one registered last; an equal pattern replaces.
+
+    Literal paths are looked up. Other patterns are tried one after the other, but only those whose
+    first segment can match: a service's routes share a few first segments.
+    """
+
+    def __init__(self) -> None:
+        self._literal: dict[str, list[MountedRoute]] = {}
+        self._by_first_segment: dict[str, list[MountedRoute]] = {}
+        self._anywhere: list[MountedRoute] = []
+        self._by_pattern: dict[RequestPattern, MountedRoute] = {}
+        self._order = 0
+
+    def mount(self, route: Route, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> MountedRoute:
+        """Add *route*, in place of one with an equal pattern."""
+        replaced = self._by_pattern.pop(route.pattern, None)
+        if replaced is not None:
+            self._bucket(replaced.route).remove(replaced)
+        self._order += 1
+        mounted = MountedRoute(route, self._order, journal, clock)
+        self._by_pattern[route.pattern] = mounted
+        insort(self._bucket(route), mounted, key=_precedence)
+        return mounted
+
+    def _bucket(self, route: Route) -> list[MountedRoute]:
+        path = route.pattern.path
+        if path.literal is not None:
+            return self._literal.setdefault(path.literal, [])
+        if path.first_segment is not None:
+            return self._by_first_segment.setdefault(path.first_segment, [])
+        return self._anywhere
+
+    def find(self, request: CapturedRequest) -> tuple[MountedRoute, Mapping[str, Any]] | None:
+        """
+        Return the route for *request* with its path parameters, None if none matches.
+
+        A HEAD is answered by a GET route only if no HEAD or ``*`` route matches it.
+        """
+        found = self._first(request, request.method)
+        if found is None and request.method == "HEAD":
+            found = self._first(request, "GET")
+        return found
+
+    def _first(self, request: CapturedRequest, method: str) -> tuple[MountedRoute, Mapping[str, Any]] | None:
+        for mounted in self._candidates(request.path):
+            pattern = mounted.route.pattern
+            if pattern.method == method or pattern.method == "*":
+                try:
+                    params = pattern.match(request)
+                except NOT_OURS:
+                    raise
+                except BaseException as error:
+                    # pytest.fail() and pytest.skip() are no Exception, and as much the test's business as any.
+                    raise BrokenConditionError(mounted, error) from error
+                if params is not None:
+                    return mounted, params
+        return None
+
+    def _candidates(self, path: str) -> Iterable[MountedRoute]:
+        literal = self._literal.get(path, ())
+        if not self._by_first_segment and not self._anywhere:
+            return reversed(literal)
+        patterned = self._by_first_segment.get(path[1:].partition("/")[0], ())
+        return merge(reversed(literal), reversed(patterned), reversed(self._anywhere), key=_precedence, reverse=True)
+
+    def find_early(self, request: CapturedRequest) -> MountedRoute | None:
+        """Return the route that answers *request* by its head alone, None if the body must be read first."""
+        for mounted in self._candidates(request.path):
+            pattern = mounted.route.pattern
+            if not pattern.accepts_method(request.method) or pattern.path.match(request.path) is None:
+                continue
+            if pattern.needs_body:
+                # Whether this one takes precedence is known only when the body is there.
+                return None
+            if pattern.match(request) is not None:
+                answer = mounted.next_answer
+                return mounted if isinstance(answer, ResponseSpec) and answer.early else None
+        return None
+
+    def clear(self) -> None:
+        """Forget all routes."""
+        self._literal.clear()
+        self._by_first_segment.clear()
+        self._anywhere.clear()
+        self._by_pattern.clear()
+
+    def __iter__(self) -> Iterator[MountedRoute]:
+        return iter(sorted(self._by_pattern.values(), key=lambda mounted: mounted.order))
+
+    def __len__(self) -> int:
+        return len(self._by_pattern)
+
+
+def _precedence(mounted: MountedRoute) -> tuple[int, int]:
+    return mounted.route.priority, mounted.order
