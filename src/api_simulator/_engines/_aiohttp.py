@@ -12,18 +12,22 @@ import asyncio
 import inspect
 import socket
 import struct
+import threading
 from collections import deque
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
 
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser, HttpVersion11, RawRequestMessage
 from aiohttp.http_parser import HttpRequestParserPy
 
-from api_simulator._core.actions import AskResponder, Close, Reset, SendBytes, Wait
+from api_simulator._core.actions import Action, AskResponder, Close, HalfClose, Hang, Hold, Pull, Reset, SendBytes, Wait
+from api_simulator._core.clock import SYSTEM_CLOCK
 from api_simulator._core.decide import Decision
-from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.messages import CapturedRequest, percent_encode_surrogates
 from api_simulator._core.simulation import Simulation
+from api_simulator._core.streams import NOT_PULLED, SharedReader, SharedSource
 from api_simulator._core.wire import CONTINUE, bad_request_bytes
 from api_simulator._engines._loop import LOOP_THREAD
 
@@ -35,6 +39,10 @@ BODY_BUFFER_BYTES = 1024 * 1024
 #: An answer of this size fits into the kernel's buffer, unless the client has stopped reading.
 SENT_AT_ONCE_BYTES = 64 * 1024
 KEPT_MALFORMED_BYTES = 64 * 1024
+#: How long a connection that is closed inside an upload goes on reading, so that its client gets the answer.
+LINGER_S = 1.0
+#: How long the end of a server waits for the ends of async iterators that bodies were made from.
+_CANCEL_S = 1.0
 
 # RFC 9293 3.10.7: with a linger time of zero, close() aborts the connection by RST instead of FIN.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -42,20 +50,38 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # What is left to do when an immediate answer is written but not all of it is sent: wait until it is.
 _SENT = Decision((SendBytes(b""),))
 
-Message: TypeAlias = tuple[RawRequestMessage, StreamReader]
+_EMPTY_LINE = b"\r\n\r\n"
+_NO_MORE: Any = object()
+
+#: The pieces being pulled now, whichever server's clients wait for them: one spec may be on several.
+_PULLS: dict[SharedSource, asyncio.Task[None]] = {}
+
+
+class _Arrival(NamedTuple):
+    """A request whose head is there: what was parsed, where its body will be, and when that was."""
+
+    message: RawRequestMessage
+    payload: StreamReader
+    raw_head: bytes | None
+    head_ns: int
+    generation: int
 
 
 class _Connection(BaseProtocol):
     """One client connection: bytes in, requests to the simulation, actions out."""
 
     __slots__ = (
+        "_accepted_ns",
+        "_body_left",
         "_broken",
         "_closing",
         "_index",
         "_number",
         "_payload",
         "_queue",
+        "_refusing",
         "_serving",
+        "_tail",
         "_task",
         "_unparsed",
     )
@@ -66,14 +92,19 @@ class _Connection(BaseProtocol):
         self._serving = serving
         self._number = 0
         self._index = 0
-        self._queue: deque[Message] = deque()
+        self._queue: deque[_Arrival] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         # The body being received last, and what came after the requests that are still being answered.
         self._payload: StreamReader | None = None
         self._broken: tuple[bytes, HttpProcessingError] | None = None
-        # What was fed since the last message began: shown when it turns out to be no HTTP, or fed to another parser.
+        # Whether what still comes is read over: it follows something that was no HTTP.
+        self._refusing = False
+        # The head being received: kept as it came, shown if it turns out to be no HTTP, or fed to another parser.
         self._unparsed = b""
+        # Where the next cut is: bytes of a body of known length, or the end of what may begin an empty line.
+        self._body_left = 0
+        self._tail = b""
 
     def _make_parser(self, kind: type[HttpRequestParser]) -> HttpRequestParser:
         return kind(
@@ -95,22 +126,54 @@ class _Connection(BaseProtocol):
         # in the buffer is not called answered.
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=0)
+        self._accepted_ns = SYSTEM_CLOCK.now_ns()
         self._number = self._serving.add(self)
+        delay_ms = self._serving.simulation.accept_delay_ms
+        if delay_ms:
+            # The kernel has accepted; what the client notices is that nothing is read.
+            self.transport.pause_reading()
+            self._loop.call_later(delay_ms / 1000, self._resume_transport_reading)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
+        # Fed in pieces, none of which goes beyond the end of a head: so it is known which bytes are whose head,
+        # and a parser that raises has nothing in it that was good.
+        arrivals: list[_Arrival] = []
+        start = 0
+        while start < len(data) and not (self._closing or self._refusing):
+            end = self._next_cut(data, start)
+            self._feed(data[start:end], arrivals)
+            start = end
+        self._take(arrivals)
+
+    def _next_cut(self, data: bytes, start: int) -> int:
+        if self._body_left:
+            return min(len(data), start + self._body_left)
+        across = (self._tail + data[start : start + 3]).find(_EMPTY_LINE) if self._tail else -1
+        if across >= 0:
+            return start + across + len(_EMPTY_LINE) - len(self._tail)
+        found = data.find(_EMPTY_LINE, start)
+        return len(data) if found < 0 else found + len(_EMPTY_LINE)
+
+    def _feed(self, piece: bytes, arrivals: list[_Arrival]) -> None:
+        in_body = self._payload is not None and not self._payload.is_eof()
+        self._tail = b"" if piece.endswith(_EMPTY_LINE) else (self._tail + piece)[-3:]
+        self._body_left = max(0, self._body_left - len(piece))
+        if not in_body:
+            self._unparsed += piece
         try:
-            messages, upgraded, _ = self._parser.feed_data(data)
+            messages, upgraded, _ = self._parser.feed_data(piece)
         except HttpProcessingError as error:
-            self._not_parsed(data, error)
+            self._not_parsed(error, arrivals, in_body=in_body)
             return
-        if messages:
-            self._unparsed = b""
-            self._take(messages)
-        elif self._task is None and len(self._unparsed) < KEPT_MALFORMED_BYTES:
-            self._unparsed += data
+        for message, payload in messages:
+            head, self._unparsed = self._unparsed.lstrip(b"\r\n"), b""
+            self._payload = payload
+            if not (payload.is_eof() or message.chunked):
+                self._body_left = int(message.headers.get("Content-Length", 0))
+            generation = self._serving.simulation.generation
+            arrivals.append(_Arrival(message, payload, head, SYSTEM_CLOCK.now_ns(), generation))
         if upgraded:
+            self._take(arrivals)
             # An upgrade (or CONNECT) is answered like any request, but bytes after it are no HTTP.
             self._closing = True
             if self._task is None and self.transport is not None:
@@ -118,11 +181,11 @@ class _Connection(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._serving.remove(self)
+        self._serving.remove(self, self._number)
         self._closing = True
         if self._task is not None:
             self._task.cancel()
-        elif self._unparsed:
+        if self._unparsed.strip():
             self._report_malformed(self._unparsed, "the connection ended inside a request")
 
     def abort(self) -> None:
@@ -143,35 +206,43 @@ class _Connection(BaseProtocol):
 
     # Requests in
 
-    def _take(self, messages: list[Message]) -> None:
-        for message, payload in messages:
-            if self._task is None and payload.is_eof():
-                self._answer_now(message, payload.read_nowait(-1))
+    def _take(self, arrivals: list[_Arrival]) -> None:
+        for arrival in arrivals:
+            payload = arrival.payload
+            if self._task is None and payload.is_eof() and not self._is_throttled(payload):
+                self._answer_now(arrival, payload.read_nowait(-1))
             else:
-                self._payload = payload
-                self._queue.append((message, payload))
+                self._queue.append(arrival)
                 if self._task is None:
                     self._task = self._loop.create_task(self._work())
+        arrivals.clear()
 
-    def _capture(self, message: RawRequestMessage, body: bytes, generation: int) -> CapturedRequest:
+    def _is_throttled(self, payload: StreamReader) -> bool:
+        return self._serving.simulation.upload_bytes_per_s is not None and not payload.at_eof()
+
+    def _capture(self, arrival: _Arrival, body: bytes) -> CapturedRequest:
         index = self._index
         self._index += 1
+        message = arrival.message
         version = message.version
         return CapturedRequest(
             message.method,
-            message.path if message.path.isascii() else _without_surrogates(message.path),
+            message.path if message.path.isascii() else percent_encode_surrogates(message.path),
             raw_headers=message.raw_headers,
             raw_body=body,
             http_version=f"{version.major}.{version.minor}",
             keep_alive=not (message.should_close or message.upgrade),
             connection_id=self._number,
             connection_index=index,
-            generation=generation,
+            generation=arrival.generation,
+            raw_head=arrival.raw_head,
+            accepted_ns=self._accepted_ns,
+            head_ns=arrival.head_ns,
         )
 
-    def _answer_now(self, message: RawRequestMessage, body: bytes) -> None:
+    def _answer_now(self, arrival: _Arrival, body: bytes) -> None:
         simulation = self._serving.simulation
-        request = self._capture(message, body, simulation.generation)
+        request = self._capture(arrival, body)
         decision = simulation.receive(request)
         if decision.immediate is not None and not self._paused and self.transport is not None:
             self._write_last(request, decision.immediate)
@@ -188,7 +259,10 @@ class _Connection(BaseProtocol):
             if first is not None:
                 await self._carry_out(*first)
             while self._queue and not self._closing:
-                request = await self._read(*self._queue.popleft())
+                arrival = self._queue.popleft()
+                if self._serving.simulation.answers_early and await self._answer_early(arrival):
+                    continue
+                request = await self._read(arrival)
                 if request is not None:
                     await self._carry_out(request, self._serving.simulation.receive(request))
             if self._broken is not None:
@@ -196,28 +270,75 @@ class _Connection(BaseProtocol):
         except ConnectionError:
             # The client went away while it was being answered: noted on the request, nothing else to do.
             self._closing = True
+        except BaseException:
+            # A connection that nobody serves would let its client wait for ever.
+            self._closing = True
+            raise
         finally:
             self._task = None
             if self._closing and self.transport is not None:
                 self.transport.close()
 
-    async def _read(self, message: RawRequestMessage, payload: StreamReader) -> CapturedRequest | None:
+    async def _answer_early(self, arrival: _Arrival) -> bool:
+        """Answer by the head alone if a route says so; then read what is left of the body, unless that is over."""
+        request = self._capture(arrival, b"")
+        if arrival.message.headers.get("Expect", "").lower() == "100-continue" and not arrival.payload.is_eof():
+            # RFC 9110 10.1.1: the client may send the body now or not, so nothing after it could be found.
+            request.keep_alive = False
+        decision = self._serving.simulation.receive_head(request)
+        if decision is None:
+            self._index -= 1
+            return False
+        await self._carry_out(request, decision)
+        if self._closing:
+            await self._linger(arrival)
+            return True
+        try:
+            self._serving.simulation.body_arrived(request, await self._body(arrival))
+        except HttpProcessingError as error:
+            self._report_malformed(request.raw_head or b"", _one_line(error))
+            self._closing = True
+        return True
+
+    async def _linger(self, arrival: _Arrival) -> None:
+        """Close the sending side, and drop what is still received until the client has closed too."""
+        if arrival.payload.is_eof() or self.transport is None or self.transport.is_closing():
+            return
+        # RFC 9112 9.6: closing with bytes unread resets the connection, and the reset can overtake the answer.
+        self._half_close()
+        self._resume_transport_reading()
+        await asyncio.sleep(LINGER_S)
+
+    async def _read(self, arrival: _Arrival) -> CapturedRequest | None:
         """Return the request once its body is there, None if the body is broken (and refused)."""
-        generation = self._serving.simulation.generation
+        message = arrival.message
         # RFC 9110 10.1.1: an HTTP/1.0 client's expectation is ignored.
         expects = message.version >= HttpVersion11 and message.headers.get("Expect", "").lower() == "100-continue"
-        if expects and not payload.is_eof():
+        if expects and not arrival.payload.is_eof():
             self._write(CONTINUE)
         start = f"{message.method} {message.path}".encode(errors="replace")
         try:
-            body = await payload.read()
+            body = await self._body(arrival)
         except HttpProcessingError as error:
             self._refuse(start, error)
             return None
         except asyncio.CancelledError:
             self._report_malformed(start, "the client went away inside the body")
             raise
-        return self._capture(message, body, generation)
+        return self._capture(arrival, body)
+
+    async def _body(self, arrival: _Arrival) -> bytes:
+        limit = self._serving.simulation.upload_bytes_per_s
+        if limit is None:
+            return await arrival.payload.read()
+        # Slowly: what is not read fills the kernel's buffers until the client must wait.
+        body = bytearray()
+        size = max(1, limit // 20)
+        while not arrival.payload.at_eof():
+            piece = await arrival.payload.read(size)
+            body += piece
+            await self._wait_until(self._loop.time() + len(piece) / limit)
+        return bytes(body)
 
     async def _carry_out(self, request: CapturedRequest, decision: Decision) -> None:
         simulation = self._serving.simulation
@@ -227,11 +348,11 @@ class _Connection(BaseProtocol):
                 action = actions.popleft()
                 if isinstance(action, AskResponder):
                     actions.extendleft(reversed((await self._ask(request, action)).actions))
-                elif isinstance(action, SendBytes) and all(isinstance(left, Close) for left in actions):
+                elif isinstance(action, SendBytes) and all(isinstance(left, Close | HalfClose) for left in actions):
                     self._write_last(request, action.data)
                     await self._drain_helper()
                 else:
-                    await self._act(action)
+                    await self._act(request, action)
             if request.answered_ns is None:
                 simulation.answered(request)
         except (asyncio.CancelledError, ConnectionError):
@@ -239,20 +360,90 @@ class _Connection(BaseProtocol):
                 simulation.aborted(request)
             raise
 
-    async def _act(self, action: SendBytes | Wait | Close | Reset) -> None:
+    async def _act(self, request: CapturedRequest, action: Action) -> None:
         if isinstance(action, SendBytes):
             self._write(action.data)
             await self._drain_helper()
         elif isinstance(action, Wait):
             await self._wait(action.milliseconds)
+        elif isinstance(action, Pull):
+            await self._pull(request, action)
+        elif isinstance(action, Hold):
+            await self._hold(action)
         elif isinstance(action, Close):
             self._closing = True
-        else:
+        elif isinstance(action, Reset):
             self.abort()
+        elif isinstance(action, HalfClose):
+            self._half_close()
+            await self._loop.create_future()
+        elif isinstance(action, Hang):
+            # Until the client goes away or the server closes: both cancel this task.
+            await self._loop.create_future()
+
+    async def _pull(self, request: CapturedRequest, action: Pull) -> None:
+        pieces: Any = None
+        while True:
+            first = pieces is None
+            try:
+                if first:
+                    pieces = action.start()
+                piece = await self._next_piece(pieces)
+                data = b"" if piece is _NO_MORE else action.frame(piece)
+            except (asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException as error:  # the user's own iterator: the test is told, the client sees a cut
+                self._serving.simulation.stream_failed(request, error)
+                self.abort()
+                raise ConnectionResetError("the body's iterator failed") from error
+            if piece is _NO_MORE:
+                return
+            if not first:
+                await self._wait(action.pauses())
+            self._write(data)
+            await self._drain_helper()
+
+    async def _next_piece(self, pieces: Iterator[Any] | AsyncIterator[Any] | SharedReader) -> Any:
+        if isinstance(pieces, SharedReader):
+            try:
+                while (piece := pieces.next()) is NOT_PULLED:
+                    await self._serving.pulled(pieces.source)
+            except StopAsyncIteration:
+                return _NO_MORE
+            return piece
+        if isinstance(pieces, AsyncIterator):
+            return await anext(pieces, _NO_MORE)
+        return await self._in_thread(next, pieces, _NO_MORE)
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the user's *function* on a worker thread and return or raise what it does."""
+        value, error = await self._loop.run_in_executor(LOOP_THREAD.workers(), _outcome, function, *arguments)
+        if isinstance(error, StopIteration):
+            # A coroutine cannot raise it either; a responder that takes its answers from an iterator runs into it.
+            raise RuntimeError("StopIteration: an iterator had no more items") from error  # noqa: TRY004  # not about types
+        if error is not None:
+            raise error
+        return value
+
+    async def _hold(self, action: Hold) -> None:
+        opened = asyncio.Event()
+        key = action.gate.enter(lambda: LOOP_THREAD.call_soon(opened.set))
+        if key is None:
+            return
+        try:
+            await opened.wait()
+        finally:
+            action.gate.leave(key)
+
+    def _half_close(self) -> None:
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     async def _wait(self, milliseconds: int) -> None:
+        await self._wait_until(self._loop.time() + milliseconds / 1000)
+
+    async def _wait_until(self, end: float) -> None:
         # asyncio may wake up to one tick of its clock early; a delay is never short.
-        end = self._loop.time() + milliseconds / 1000
         while (left := end - self._loop.time()) > 0:  # noqa: ASYNC110  # it is time that is waited for
             await asyncio.sleep(left)
 
@@ -262,10 +453,12 @@ class _Connection(BaseProtocol):
             if inspect.iscoroutinefunction(action.responder):
                 answer = await action.responder(request)
             else:
-                answer = await self._loop.run_in_executor(LOOP_THREAD.workers(), action.responder, request)
+                answer = await self._in_thread(action.responder, request)
                 if inspect.isawaitable(answer):
                     answer = await answer
-        except Exception as error:  # noqa: BLE001  # the user's own code: the test is told, the server lives on
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # the user's own code: the test is told, the server lives on
             return simulation.responder_failed(request, error)
         return simulation.responder_answered(request, answer)
 
@@ -290,24 +483,28 @@ class _Connection(BaseProtocol):
 
     # What is no HTTP
 
-    def _not_parsed(self, data: bytes, error: HttpProcessingError) -> None:
-        if self._task is None and not isinstance(self._parser, HttpRequestParserPy):
-            # Once more, line by line and with aiohttp's slow parser: the fast one knows a fixed list of
-            # methods where RFC 9110 allows any token, and forgets good requests that came before the bad one.
-            unparsed, self._unparsed = self._unparsed + data, b""
-            self._parser = self._make_parser(HttpRequestParserPy)
-            for line in unparsed.splitlines(keepends=True):
-                self.data_received(line)
-        elif self._task is None:
-            self._refuse(self._unparsed + data, error)
-        elif self._payload is not None and not self._payload.is_eof():
+    def _not_parsed(self, error: HttpProcessingError, arrivals: list[_Arrival], *, in_body: bool) -> None:
+        if in_body:
+            assert self._payload is not None
+            self._refusing = True
             self._payload.set_exception(error)
+        elif not isinstance(self._parser, HttpRequestParserPy):
+            # Once more, with aiohttp's slow parser: the fast one knows a fixed list of methods where RFC 9110
+            # allows any token.
+            unparsed, self._unparsed = self._unparsed, b""
+            self._parser = self._make_parser(HttpRequestParserPy)
+            self._feed(unparsed, arrivals)
         else:
-            # Earlier requests are still being answered; the refusal comes after them.
-            self._broken = self._broken or (data, error)
+            self._refusing = True
+            self._take(arrivals)
+            if self._task is None:
+                self._refuse(self._unparsed, error)
+            else:
+                # Earlier requests are still being answered; the refusal comes after them.
+                self._broken = (self._unparsed, error)
 
     def _refuse(self, raw: bytes, error: HttpProcessingError) -> None:
-        text = " ".join(str(error.message).split()) or type(error).__name__
+        text = _one_line(error)
         self._report_malformed(raw, text)
         self._closing = True
         if self.transport is not None:
@@ -319,9 +516,16 @@ class _Connection(BaseProtocol):
         self._serving.simulation.receive_malformed(raw[:KEPT_MALFORMED_BYTES], error, self._number)
 
 
-def _without_surrogates(target: str) -> str:
-    """Percent-encode the bytes of a target that are not UTF-8; the parser hands them over as lone surrogates."""
-    return "".join(f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in target)
+def _outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
+    """Return what *function* returned or raised: as a result, because no future can hold a StopIteration."""
+    try:
+        return function(*arguments), None
+    except BaseException as error:  # noqa: BLE001  # ``pytest.fail`` is no Exception, and no reason to leave a client waiting
+        return None, error
+
+
+def _one_line(error: HttpProcessingError) -> str:
+    return " ".join(str(error.message).split()) or type(error).__name__
 
 
 class AiohttpServing:
@@ -331,8 +535,10 @@ class AiohttpServing:
         self.simulation = simulation
         self.loop = LOOP_THREAD.acquire()
         self._connections: set[_Connection] = set()
+        self._pulls: set[asyncio.Task[None]] = set()
         self._count = 0
         self._server: asyncio.Server | None = None
+        self._closing_lock = threading.Lock()
         try:
             self._server = LOOP_THREAD.run(self._start(listener))
         except BaseException:
@@ -347,11 +553,24 @@ class AiohttpServing:
         """Remember an open connection and return its number, from 1."""
         self._connections.add(connection)
         self._count += 1
+        self.simulation.connection_opened(self._count)
         return self._count
 
-    def remove(self, connection: _Connection) -> None:
+    def remove(self, connection: _Connection, number: int) -> None:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
+        self.simulation.connection_closed(number)
+
+    async def pulled(self, source: SharedSource) -> None:
+        """Wait for one more piece of *source* or for its end, pulled once for all who wait for it."""
+        pull = _PULLS.get(source)
+        if pull is None:
+            # A task of its own: a reader is cancelled when its client goes away, and the others read on.
+            pull = _PULLS[source] = self.loop.create_task(source.pull())
+            self._pulls.add(pull)
+            pull.add_done_callback(self._pulls.discard)
+            pull.add_done_callback(lambda _: _PULLS.pop(source))
+        await asyncio.shield(pull)
 
     def drop_connections(self) -> None:
         """Close every open connection; the listener stays."""
@@ -370,7 +589,10 @@ class AiohttpServing:
 
     def close(self) -> None:
         """Stop listening and close every connection; returns when all descriptors are closed."""
-        server, self._server = self._server, None
+        LOOP_THREAD.refuse_own_thread()
+        with self._closing_lock:
+            # Whoever gets it closes it: a responder on a worker thread may close the server that the test closes too.
+            server, self._server = self._server, None
         if server is None:
             return
         LOOP_THREAD.run(self._stop(server))
@@ -379,6 +601,10 @@ class AiohttpServing:
     async def _stop(self, server: asyncio.Server) -> None:
         server.close()
         await self._drop()
+        if self._pulls:
+            for pull in self._pulls:
+                pull.cancel()
+            await asyncio.wait(self._pulls, timeout=_CANCEL_S)
 
 
 class AiohttpEngine:

@@ -81,14 +81,27 @@ class LoopThread:
             ServerStateError: If called on the loop's own thread, which would wait for itself.
         """
         loop = self._loop
-        if loop is None or threading.current_thread() is self._thread:
+        try:
+            self.refuse_own_thread()
+        except ServerStateError:
             coroutine.close()
+            raise
+        assert loop is not None, "a user of the loop has acquired it"
+        future: Future[ResultT] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        return future.result(LOOP_TIMEOUT_S)
+
+    def refuse_own_thread(self) -> None:
+        """
+        Raise if the caller runs on the loop's thread.
+
+        Raises:
+            ServerStateError: Waiting for the loop there would be waiting for oneself.
+        """
+        if threading.current_thread() is self._thread:
             raise ServerStateError(
                 "a server cannot be started, reset or closed from its own responder or predicate; "
                 "do it in the test's thread"
             )
-        future: Future[ResultT] = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        return future.result(LOOP_TIMEOUT_S)
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Run *function* on the loop, later, if it still runs."""
