@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from api_simulator._core.patterns import Condition, RequestPattern, flattened, parse_method, parse_path
+from api_simulator._core.conditions import Condition, flattened
+from api_simulator._core.paths import PathPattern
+from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
 from api_simulator._core.routes import Answer
 from api_simulator._core.specs import ResponseSpec
 from api_simulator.errors import RouteError, SpecError
+from api_simulator.http._conditions import path_regex
 
 
 class _Unset:
-    """Tells an argument that was left out from ``None``, which is a JSON value."""
+    """Tells an argument that was left out from ``None``."""
 
     def __repr__(self) -> str:
         return "<not given>"
@@ -32,9 +37,9 @@ UNSET: Final = _Unset()
 _OLDER_KEYS = ("json", "status", "delay_seconds", "headers")
 
 
-def request_pattern(method: str, path: str, when: Condition | None) -> RequestPattern:
+def request_pattern(method: str, path: str | re.Pattern[str] | PathPattern, when: Condition | None) -> RequestPattern:
     """Return the pattern of a registration, or raise :class:`RouteError`."""
-    path_pattern, conditions = parse_path(path)
+    path_pattern, conditions = parse_path(path_regex(path) if isinstance(path, re.Pattern) else path)
     if when is not None:
         if not isinstance(when, Condition):
             raise RouteError(f"when: expected a condition such as json_body({{...}}) or where(function), got {when!r}")
@@ -88,7 +93,7 @@ def _milliseconds(delay_seconds: object) -> int:
         raise SpecError(f"delay_seconds: expected a number of seconds, got {delay_seconds!r}")
     if not (math.isfinite(delay_seconds) and delay_seconds >= 0):
         raise SpecError(f"delay_seconds: expected 0 or more seconds, got {delay_seconds!r}")
-    # 0.07 s is 70.00000000000001 ms in binary floating point: the nanosecond is cut before rounding up.
+    # 2.007 s is 2007.0000000000002 ms in binary floating point: the nanosecond is cut before rounding up.
     return math.ceil(round(delay_seconds * 1000, 6))
 
 
@@ -104,7 +109,7 @@ def _checked_responder(responder: Any, where: str) -> Answer:
     return responder  # type: ignore[no-any-return]  # checked to take the request; what it returns is checked per call
 
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 def calling_line() -> str:

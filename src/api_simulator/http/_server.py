@@ -1,28 +1,26 @@
 """
 The public server: a thin shell over a simulation and the engine that serves it.
 
-Owns the life cycle (start, close, retire) and the forms of registration; the rules live in the core.
+Owns the life cycle (start, close, retire) and the queries; registration and verification are in
+modules of their own, the rules in the core.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
 from api_simulator._core import live
 from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES
 from api_simulator._core.messages import CapturedRequest, MalformedRequest
-from api_simulator._core.patterns import Condition
-from api_simulator._core.routes import Answers, MountedRoute, Responder, Route, SequenceEnd
+from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.simulation import Simulation
-from api_simulator._core.specs import HeaderInput, ResponseSpec
 from api_simulator._core.timeline import TimelineEvent
-from api_simulator._core.verify import VerificationReport
 from api_simulator._engines.base import Engine, Serving, bind_listener, checked_engine_name, open_engine
 from api_simulator.errors import OptionError, PortInUseError, RouteError, ServerStateError, WaitTimeoutError
-from api_simulator.http._forms import UNSET, answer, calling_line, request_pattern, single_answer
+from api_simulator.http._registration import Registration
+from api_simulator.http._verification import Verification
 
 
 class ServerUrl(str):
@@ -37,7 +35,7 @@ class ServerUrl(str):
         return f"{self}{path}"
 
 
-class MockHttpServer:
+class MockHttpServer(Registration, Verification):
     """
     A real HTTP server on a real port that answers as it is told and remembers what it was asked.
 
@@ -63,6 +61,9 @@ class MockHttpServer:
 
         journal_body_bytes: Keep at most so many bytes of request bodies.
 
+        seed: Of everything random: distributions of delays, probabilities of faults, random bytes. The same
+            seed gives each call of a route the same draw, whatever comes between.
+
     Raises:
         OptionError: If an option has no such value.
     """
@@ -78,6 +79,7 @@ class MockHttpServer:
         name: str = "http",
         journal_entries: int = DEFAULT_ENTRIES,
         journal_body_bytes: int = DEFAULT_BODY_BYTES,
+        seed: int = 0,
     ) -> None:
         self._engine_name = None if engine is None else checked_engine_name(engine)
         self._host = host
@@ -93,6 +95,7 @@ class MockHttpServer:
             unused_fails=unused == "fail",
             max_entries=journal_entries,
             max_body_bytes=journal_body_bytes,
+            seed=seed,
         )
         self._engine: Engine | None = None
         self._serving: Serving | None = None
@@ -129,10 +132,11 @@ class MockHttpServer:
 
     def close(self) -> None:
         """Stop listening and close every connection; closing twice changes nothing."""
-        serving, self._serving = self._serving, None
+        if self._serving is not None:
+            # First of all: it refuses when it is called from the server's own thread, and the server stays as it is.
+            self._serving.close()
+            self._serving = None
         live.closed(self)
-        if serving is not None:
-            serving.close()
 
     def retire(self, on_late: Callable[[CapturedRequest], None]) -> None:
         """
@@ -200,95 +204,6 @@ class MockHttpServer:
         if self._engine is None:
             raise ServerStateError("engine: the server is not running; use it in a with block, or call start()")
         return self._engine.name
-
-    # What it answers
-
-    def register(
-        self,
-        method: str,
-        path: str,
-        spec: ResponseSpec | Responder | None = None,
-        *,
-        when: Condition | None = None,
-        json: Any = UNSET,
-        status: Any = UNSET,
-        delay_seconds: Any = UNSET,
-        headers: HeaderInput | Any = UNSET,
-    ) -> MountedRoute:
-        """
-        Answer every request to *path* with *spec*.
-
-        The route registered last wins among those that match; the same pattern again replaces its
-        route. Works at any time and from any thread.
-
-        Args:
-            method: An HTTP method in any case, or ``"*"`` for all. GET answers HEAD too.
-
-            path: Starts with ``/``; ``{name}`` stands for one segment; ``?a=1`` asks for exactly that query.
-
-            spec: A :class:`ResponseSpec`, or a function (plain or async) from the captured request to one.
-
-            when: Further conditions: ``query(...)``, ``header(...)``, ``json_body(...)``, ``where(...)``,
-                joined by ``&``.
-
-            json: Older form: the JSON body.
-
-            status: Older form: the status.
-
-            delay_seconds: Older form: seconds before the answer.
-
-            headers: Older form: the headers.
-
-        Raises:
-            RouteError: If method, path, spec or condition cannot be registered.
-
-            SpecError: If the older keywords describe something that cannot be sent.
-        """
-        older = {"json": json, "status": status, "delay_seconds": delay_seconds, "headers": headers}
-        pattern = request_pattern(method, path, when)
-        answers = Answers((single_answer(spec, older),))
-        return self.simulation.mount(Route(pattern, answers, calling_line()))
-
-    def register_sequence(
-        self,
-        method: str,
-        path: str,
-        specs: Iterable[ResponseSpec | Responder | dict[str, Any]] | None = None,
-        *,
-        when: Condition | None = None,
-        then: SequenceEnd = "repeat",
-        responses: Iterable[dict[str, Any]] | None = None,
-    ) -> MountedRoute:
-        """
-        Answer successive requests to *path* with successive *specs*.
-
-        Args:
-            method: As for :meth:`register`.
-
-            path: As for :meth:`register`.
-
-            specs: At least one; specs, responders, or dicts of the older form.
-
-            when: As for :meth:`register`.
-
-            then: What comes when they are used up: ``"repeat"`` the last, as a server that has settled
-                does; ``"cycle"`` from the first; ``"error"`` answers 500 and fails the test.
-
-            responses: Older form of *specs*: dicts with ``json``, ``status``, ``delay_seconds``, ``headers``.
-
-        Raises:
-            RouteError: If there is no spec, or method, path, condition or ``then`` cannot be used.
-
-            SpecError: If a dict describes something that cannot be sent.
-        """
-        pattern = request_pattern(method, path, when)
-        if (specs is None) == (responses is None):
-            raise RouteError("register_sequence: give the responses once, as specs or as responses=")
-        given = specs if specs is not None else responses
-        if isinstance(given, ResponseSpec | str | bytes | dict) or not isinstance(given, Iterable):
-            raise RouteError(f"specs: expected a list of ResponseSpec, got {given!r}")
-        items = tuple(answer(item, f"specs[{index}]") for index, item in enumerate(given))
-        return self.simulation.mount(Route(pattern, Answers(items, then), calling_line()))
 
     def reset(self) -> None:
         """Forget routes, requests and what went wrong; the port and open connections stay."""
@@ -378,35 +293,20 @@ class MockHttpServer:
         """The registered routes in the order of their registration."""
         return list(self.simulation.routes)
 
-    # Whether that was right
+    @property
+    def is_running(self) -> bool:
+        """Whether it is being served."""
+        return self._serving is not None
 
-    def expect_unmatched(self, n: int) -> None:
-        """Say that exactly *n* requests will match no route: they are no failure then, other numbers are."""
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise RouteError(f"expect_unmatched: expected a whole number, 0 or more, got {n!r}")
-        self.simulation.expect_unmatched(n)
+    @property
+    def uses_chance(self) -> bool:
+        """Whether anything on it is random, so that its seed matters."""
+        return self.simulation.uses_chance()
 
-    def verdict(self, *, expectations: bool = True, since_ns: int = 0) -> VerificationReport:
-        """
-        Judge the traffic so far without raising.
-
-        Args:
-            expectations: Whether call counts and unused routes are judged too.
-
-            since_ns: Leave out problems of requests received before, by ``time.monotonic_ns()``.
-        """
-        return self.simulation.verdict(expectations=expectations, since_ns=since_ns)
-
-    def verify(self) -> None:
-        """
-        Raise if the traffic was not as expected; what was reported once is not reported again.
-
-        Raises:
-            NoRouteError: If requests matched no route.
-
-            VerificationError: If a call count, a sequence or a responder failed.
-        """
-        self.verdict().raise_if_failed()
+    @property
+    def seed(self) -> int:
+        """Where everything random on this server comes from."""
+        return self.simulation.seed
 
     def timeline(self) -> list[TimelineEvent]:
         """Return requests, answers and malformed input as events of the common timeline."""
