@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from api_simulator._core.verify import VerificationReport
     from api_simulator._engines.base import Engine
     from api_simulator.claude import FakeClaudeCLI
-    from api_simulator.http import MockHttpServer
+    from api_simulator.http import ConnectFault, MockHttpServer
 
 #: Ports of ended tests that stay bound, so that a late request is told to its own test.
 KEPT_PORTS = 64
@@ -44,6 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--api-simulator-strict",
         choices=("yes", "no"),
         help="whether a request that no route matches fails its test (default: ini api_simulator_strict, or yes)",
+    )
+    group.addoption(
+        "--api-simulator-seed",
+        metavar="N",
+        type=int,
+        default=0,
+        help="seed of random delays and faults; a failed test's report names it (default: 0)",
     )
     parser.addini("api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp", default="auto")
     parser.addini("api_simulator_strict", "fail a test for requests that no route matched", type="bool", default=True)
@@ -125,6 +132,7 @@ class _Session:
 
         options.setdefault("strict", _is_strict(self.config, marked))
         options.setdefault("unused", self.config.getini("api_simulator_unused"))
+        options.setdefault("seed", self.config.getoption("api_simulator_seed"))
         if options.get("engine") is None:
             options["engine"] = _engine_name(self.config, marked)
         engine = open_engine(options["engine"])
@@ -149,6 +157,10 @@ class _Session:
         """Close all ports and let the engines end their threads."""
         while self._retired:
             self._retired.popleft().close()
+        live = _loaded("_core.live")
+        for source in live.everything() if live is not None else ():
+            # What a test forgot to close: a port, a thread or a temporary folder must not outlive the run.
+            source.close()
         while self._engines:
             self._engines.pop().release()
 
@@ -206,8 +218,8 @@ def mock_http_server_factory(request: pytest.FixtureRequest) -> Iterator[Callabl
     """
     A function that starts servers for fixtures of any scope; it takes the options of ``MockHttpServer``.
 
-    Use each in a ``with`` block of your own fixture; what is still open at the end of the session
-    is closed.
+    Use each in a ``with`` block of your own fixture. What is still open at the end of the session is
+    closed, and judged as leaving the block would have judged it.
     """
     session = request.config.stash[_SESSION]
     servers: list[MockHttpServer] = []
@@ -220,8 +232,13 @@ def mock_http_server_factory(request: pytest.FixtureRequest) -> Iterator[Callabl
     with pytest.MonkeyPatch.context() as patch:
         _bypass_proxy(patch)
         yield new_server
+    verdicts = []
     for server in servers:
-        server.close()
+        if server.is_running:
+            server.close()
+            verdicts.append(_text(server.verdict(), strict=True))
+    if any(verdicts):
+        _fail("servers that were never closed: " + "\n".join(filter(None, verdicts)))
 
 
 @pytest.fixture
@@ -238,6 +255,38 @@ def fake_claude() -> Iterator[FakeClaudeCLI]:
         yield cli
     finally:
         cli.close()
+
+
+@pytest.fixture
+def refused_port() -> Iterator[ConnectFault]:
+    """An address at which connecting is refused; it has ``url``, ``host`` and ``port``."""
+    from api_simulator.http import RefusedPort
+
+    with RefusedPort() as fault:
+        yield fault
+
+
+@pytest.fixture
+def silent_port() -> Iterator[ConnectFault]:
+    """An address at which connecting works and nothing is ever answered."""
+    from api_simulator.http import SilentPort
+
+    with SilentPort() as fault:
+        yield fault
+
+
+@pytest.fixture
+def unanswered_port() -> Iterator[ConnectFault]:
+    """An address at which connecting never completes (Linux; elsewhere the test is skipped)."""
+    from api_simulator.errors import UnsupportedPlatformError
+    from api_simulator.http import UnansweredPort
+
+    try:
+        fault = UnansweredPort()
+    except UnsupportedPlatformError as error:
+        pytest.skip(str(error))
+    with fault:
+        yield fault
 
 
 def _bypass_proxy(patch: pytest.MonkeyPatch) -> None:
@@ -282,7 +331,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if verdict:
         # Kept for the report too: unittest puts its own failure in the place of this one, and that is right.
         _state(item).verdict = verdict
-        pytest.fail(verdict, pytrace=False)
+        _fail(verdict)
     return result
 
 
@@ -297,8 +346,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         raise
     verdict = _judge(item, expectations=False)
     if verdict:
-        pytest.fail(f"during fixture teardown: {verdict}", pytrace=False)
+        _fail(f"during fixture teardown: {verdict}")
     return result
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail with *text* alone; this frame is not hidden, or pytest would say that all of them are."""
+    pytest.fail(text, pytrace=False)
 
 
 def _judge(item: pytest.Item, *, expectations: bool) -> str:
@@ -351,10 +405,23 @@ def _explain(item: pytest.Item, report: pytest.TestReport) -> None:
     known = [source for source in live.everything() if source not in state.servers]
     events = timeline.merge([*known, *state.servers], since_ns=state.started_ns)
     if events:
-        report.sections.append(("api-simulator timeline", timeline.render(events, start_ns=state.started_ns)))
+        seeds = {server.seed for server in state.servers if server.uses_chance}
+        title = f"api-simulator timeline{''.join(f' (seed {seed})' for seed in sorted(seeds))}"
+        report.sections.append((title, timeline.render(events, start_ns=state.started_ns)))
     unused = [text for server in state.servers for text in server.verdict().unused if text not in report.longreprtext]
     if unused and report.when == "call":
         report.sections.append(("api-simulator routes never called", "\n".join(unused)))
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show how two captured requests differ, or a captured request and a dict, where ``==`` says that they do."""
+    messages, differences = _loaded("_core.messages"), _loaded("_core.differences")
+    if op != "==" or messages is None or differences is None:
+        return None
+    if not any(isinstance(side, messages.CapturedRequest) for side in (left, right)):
+        return None
+    lines: list[str] = differences.request_differences(left, right)
+    return [f"{left!r} == {right!r}", *lines]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

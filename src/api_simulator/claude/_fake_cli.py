@@ -315,18 +315,20 @@ class FakeClaudeCLI:
         """How often the program was started."""
         return len(self.calls)
 
-    def wait_for_calls(self, n: int, timeout_s: float = 5.0) -> None:
+    def wait_for_calls(self, n: int, timeout_s: float = 5.0) -> list[ProgramCall]:
         """
-        Wait until the program was started *n* times; an invocation counts from its beginning.
+        Wait until the program was started *n* times, and return all calls; one counts from its beginning.
 
         Raises:
             WaitTimeoutError: If that takes longer than *timeout_s*.
         """
         wait_for_calls(self._opened(), self._forgotten + n, timeout_s)
+        return self.calls
 
-    async def wait_for_calls_async(self, n: int, timeout_s: float = 5.0) -> None:
+    async def wait_for_calls_async(self, n: int, timeout_s: float = 5.0) -> list[ProgramCall]:
         """Wait as :meth:`wait_for_calls` does, in asyncio or trio."""
         await wait_for_calls_async(self._opened(), self._forgotten + n, timeout_s)
+        return self.calls
 
     def assert_called_with(self, *args: str) -> None:
         """

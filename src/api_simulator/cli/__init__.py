@@ -34,15 +34,26 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="api-simulator", description="Fake servers and programs for tests.")
-    parser.add_argument("--version", action="version", version=f"api-simulator {__version__}")
-    # Accepted before and after the command; SUPPRESS keeps the second from undoing the first.
-    parser.add_argument("--json", action="store_true", default=False, help="print one JSON value")
+    # Help and version are ours: argparse would print them at once, and never as JSON. An abbreviated flag is none,
+    # because --json is also looked for in command lines that cannot be parsed.
+    plain: dict[str, Any] = {"add_help": False, "allow_abbrev": False}
+    parser = _Parser(prog="api-simulator", description="Fake servers and programs for tests.", **plain)
+    parser.set_defaults(parser=parser, help=False, json=False)
+    parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    _add_common(parser)
     for name, module in _COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON value")
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP, **plain)
+        command.set_defaults(parser=command)
+        _add_common(command)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    # Accepted before and after the command; SUPPRESS keeps the second from undoing the first.
+    flag: dict[str, Any] = {"action": "store_true", "default": argparse.SUPPRESS}
+    parser.add_argument("--json", help="print one JSON value", **flag)
+    parser.add_argument("-h", "--help", help="show this help", **flag)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
+        if options.help:
+            text = options.parser.format_help().rstrip()
+            return _print({"ok": True, "help": text}, text, 0, as_json=options.json)
+        if options.version:
+            value = {"ok": True, "version": __version__}
+            return _print(value, f"api-simulator {__version__}", 0, as_json=options.json)
         if options.command is None:
             raise _UsageError(f"a command is missing: {', '.join(_COMMANDS)}\n{parser.format_usage().strip()}")
     except _UsageError as error:

@@ -41,8 +41,10 @@ def run(_options: argparse.Namespace) -> Outcome:
             "install the package (its source folder on the path is not enough)"
         )
     programs = "yes" if os.name == "posix" else f"no: fake programs need a POSIX system, this is {sys.platform}"
-    if not os.access(tempfile.gettempdir(), os.W_OK):
-        problems.append(f"the temporary folder {tempfile.gettempdir()} is not writable: fake programs live there")
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        problems.append(f"there is no temporary folder that can be written to, where fake programs live: {error}")
     value = {
         "version": __version__,
         "python": platform.python_version(),
