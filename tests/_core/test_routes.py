@@ -1,25 +1,30 @@
 """Routes: which one answers, what successive calls get, and what is said about their number."""
 
 import gc
+import re
 import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_simulator._core.conditions import Anything, Equals, HeaderHas, Predicate, QueryHas
 from api_simulator._core.journal import Journal
-from api_simulator._core.patterns import HeaderIs, Predicate, QueryIs, RequestPattern, parse_method, parse_path
-from api_simulator._core.routes import Answers, MountedRoute, Route, RouteTable
+from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.paths import glob_path
+from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
+from api_simulator._core.routes import Answers, Route
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.table import RouteTable
 from api_simulator.errors import JournalOverflowError, RouteError, VerificationError
 from tests._core.captured import captured
 
 OK = Answers((ResponseSpec(),))
 
 
-def route(method, path, *conditions, answers=OK, source=""):
+def route(method, path, *conditions, answers=OK, source="", priority=0):
     parsed, from_path = parse_path(path)
-    return Route(RequestPattern(parse_method(method), parsed, (*from_path, *conditions)), answers, source)
+    return Route(RequestPattern(parse_method(method), parsed, (*from_path, *conditions)), answers, source, priority)
 
 
 class Table:
@@ -46,7 +51,7 @@ def table():
 
 
 def test_the_route_registered_last_wins_among_those_that_match(table):
-    table.mount("GET", "/a", HeaderIs("x"))
+    table.mount("GET", "/a", HeaderHas("x", Anything()))
     last = table.mount("GET", "/a")
 
     assert table.find(target="/a", headers={"x": "1"}) is last
@@ -54,7 +59,7 @@ def test_the_route_registered_last_wins_among_those_that_match(table):
 
 def test_an_earlier_route_answers_what_the_later_one_does_not_match(table):
     general = table.mount("GET", "/a")
-    special = table.mount("GET", "/a", HeaderIs("x"))
+    special = table.mount("GET", "/a", HeaderHas("x", Anything()))
 
     assert table.find(target="/a") is general
     assert table.find(target="/a", headers={"x": "1"}) is special
@@ -168,10 +173,21 @@ def _is_even(request):
 
 _patterns = st.tuples(
     st.sampled_from(["GET", "HEAD", "POST", "*"]),
-    st.sampled_from(["/a", "/b", "/{x}", "/a/b", "/a/{x}", "/{x}/{y}", "/a?n=1"]),
-    st.lists(
-        st.sampled_from([HeaderIs("x"), HeaderIs("x", "1"), QueryIs((("n", "1"),)), Predicate(_is_even)]), max_size=2
+    st.sampled_from(
+        ["/a", "/b", "/{x}", "/a/b", "/a/{x}", "/{x}/{y}", "/a?n=1", re.compile("/[ab].*"), glob_path("/a/*")]
     ),
+    st.lists(
+        st.sampled_from(
+            [
+                HeaderHas("x", Anything()),
+                HeaderHas("x", Equals("1")),
+                QueryHas("n", Equals("1")),
+                Predicate(_is_even),
+            ]
+        ),
+        max_size=2,
+    ),
+    st.integers(0, 1),
 )
 _requests = st.tuples(
     st.sampled_from(["GET", "HEAD", "POST", "PUT"]),
@@ -182,20 +198,22 @@ _requests = st.tuples(
 
 @given(st.lists(_patterns, max_size=8), _requests)
 def test_find_agrees_with_a_model_that_tries_every_route(patterns, request_parts):
-    """The lookup by literal path is a short cut, never another rule."""
+    """The lookup by literal path and first segment is a short cut, never another rule."""
     table = Table()
     model: list[MountedRoute] = []
-    for method, path, conditions in patterns:
-        mounted = table.mount(method, path, *conditions)
+    for method, path, conditions, priority in patterns:
+        mounted = table.mount(method, path, *conditions, priority=priority)
         model = [known for known in model if known.route.pattern != mounted.route.pattern] + [mounted]
     method, target, headers = request_parts
     request = captured(method, target, headers=headers)
 
-    def newest(*methods):
-        matching = [known for known in model if known.route.pattern.method in methods]
-        return next((known for known in reversed(matching) if known.route.pattern.match(request) is not None), None)
+    def first(*methods):
+        # Stable: among equal priorities the one registered last stays last, and is tried first.
+        ascending = sorted(model, key=lambda known: known.route.priority)
+        matching = [known for known in reversed(ascending) if known.route.pattern.method in methods]
+        return next((known for known in matching if known.route.pattern.match(request) is not None), None)
 
-    expected = newest(method, "*") or (newest("GET") if method == "HEAD" else None)
+    expected = first(method, "*") or (first("GET") if method == "HEAD" else None)
 
     found = table.routes.find(request)
 
@@ -219,7 +237,7 @@ A, B, C = ResponseSpec(201), ResponseSpec(202), ResponseSpec(203)
 def test_a_sequence_goes_on_as_asked_when_it_is_used_up(table, then, answers):
     mounted = table.mount("GET", "/", answers=Answers((A, B, C), then))
 
-    assert [mounted.take_answer() for _ in answers] == answers
+    assert [mounted.take_turn("").answer for _ in answers] == answers
     assert mounted.call_count == len(answers)
 
 
@@ -240,7 +258,7 @@ def _call(table, mounted, times=1):
     for number in range(times):
         request = captured(target=f"/?{number}")
         request.route = mounted
-        mounted.take_answer()
+        mounted.take_turn("")
         with table.journal.changed:
             table.journal.record(request)
 

@@ -71,7 +71,7 @@ def test_a_reason_with_a_line_end_is_refused(reason):
     ("delay_ms", "complaint"),
     [
         (-1, "delay_ms: expected 0 or more milliseconds, got -1"),
-        (0.5, r"delay_ms: expected whole milliseconds \(int\), got 0.5"),
+        (0.5, r"delay_ms: expected whole milliseconds \(int\) or a distribution, got 0.5"),
         (10.0, "got 10.0"),
         (True, "got True"),
         ("10", "got '10'"),

@@ -59,6 +59,7 @@ def _is_between(text: str) -> bool:
 _CHANGING = [
     (re.compile(r"[+-]\d+\.\d{3} s"), "+T s"),
     (re.compile(r"after \d+\.\d ms"), "after T ms"),
+    (re.compile(r"after \d+\.\d{3} s"), "after T s"),
     (re.compile(r"pid \d+"), "pid N"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"/\S*/pytest-of-\S*?/"), "/tmp/"),

@@ -31,7 +31,7 @@ def test_unmatched_request_fails_the_call_phase_and_explains_itself(suite):
         [
             "POST /v1/mesages matched no route.",
             "  nearest: POST /v1/messages (differs in path; registered at test_user.py:5)",
-            '  add one with .register("POST", "/v1/mesages", ...)*',
+            '  add one with .register("POST", "/v1/mesages", MockResponseSpec(...))*',
             "*expect_unmatched(1)*strict=False*",
             "POST /v1/messages matched no route.",
             "  nearest: POST /v1/messages *(differs in body; registered at test_user.py:10)",
@@ -298,7 +298,7 @@ def test_other_failures_of_the_traffic(suite):
             "GET /b: the sequence of GET /b is used up*",
             "GET /c: the responder raised KeyError: 'my-own-mistake'",
             "*test_user.py*in responder",
-            "GET /d: a predicate raised KeyError: 'my-own-mistake'",
+            "GET /d: a condition of GET /d with predicate responder raised KeyError: 'my-own-mistake'*",
         ]
     )
 

@@ -1,0 +1,38 @@
+"""Clients raise what the table in ``docs/faults.md`` says they do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.fault_table import CASES, CLIENTS, Case, cell, committed, versions
+
+PINS = Path(__file__).parents[2] / "requirements" / "test.txt"
+WRITE_ANEW = "python -m tests.clients.fault_table"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the table is about Linux: kernels differ in what a reset takes along"
+)
+@pytest.mark.parametrize("library", CLIENTS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_client_makes_of_a_fault_what_the_table_says(library: str, case: Case) -> None:
+    assert cell(library, case) == committed()[1][case.name, library], f"if that is right now: {WRITE_ANEW}"
+
+
+def test_the_table_has_these_rows_and_columns_and_no_others() -> None:
+    assert set(committed()[1]) == {(case.name, library) for case in CASES for library in CLIENTS}
+
+
+def test_the_table_is_about_the_versions_that_the_suite_runs_with() -> None:
+    assert committed()[0] == versions(), WRITE_ANEW
+
+
+def test_those_are_the_versions_that_are_pinned() -> None:
+    """What the table says is of no use if nobody knows of which versions."""
+    pins = dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", PINS.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert versions() == "Versions: " + ", ".join(f"{library} {pins[library]}" for library in CLIENTS) + "."
