@@ -1,0 +1,27 @@
+"""
+The measurements by name, in the order in which they are run.
+
+Each module has one function ``measure(*, quick)``. A new measurement is a module here and a name in :data:`NAMES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from bench.result import Result
+
+NAMES = (
+    "plugin_tax",
+    "start_stop",
+    "latency_in_process",
+    "throughput",
+    "many_routes",
+    "flat_memory",
+    "unmatched",
+)
+
+
+def run(name: str, *, quick: bool) -> Result:
+    """Run the measurement *name*; *quick* takes seconds and says little about small differences."""
+    result: Result = importlib.import_module(f"bench.measurements.{name}").measure(quick=quick)
+    return result
