@@ -10,6 +10,9 @@ from api_simulator._core import live
 class Source:
     """Something with a timeline."""
 
+    def close(self):
+        pass
+
     def timeline(self):
         return []
 

@@ -136,6 +136,9 @@ _COMPUTED = (
         "RFC 9112 section 9.6",
     ),
     Requirement("answer:early:broken-body", "A body that breaks after an early answer ends the connection."),
+    Requirement(
+        "answer:early:broken-condition", "A condition that raises before the body is there is answered for with 500."
+    ),
     Requirement("answer:early:sequence", "Only those answers of a sequence are early that say so."),
 )
 

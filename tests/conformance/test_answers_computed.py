@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from api_simulator.http import ResponseSpec, chunks
+from api_simulator.http import ResponseSpec, chunks, header, regex
 from tests.conformance.manifest import requirement
 from tests.conformance.raw import PATIENCE_S, Wire, call, taken_problems
 
@@ -240,6 +240,23 @@ def test_a_body_that_breaks_after_the_answer_ends_the_connection(server):
         assert b"200 OK" not in wire.rest()
     (malformed,) = server.malformed
     assert malformed.raw.startswith(b"POST / HTTP/1.1\r\n")
+
+
+@requirement("answer:early:broken-condition")
+def test_a_condition_that_raises_before_the_body_is_there_is_answered_for(server):
+    """Here an expression that takes too long; it must not end the connection without a word."""
+    pytest.importorskip("regex")
+    server.post("/").when(header("X-A", regex(r"^(a|a|aa)+$"))).early().status(413).empty()
+
+    reply = call(server, "/", "POST", f"X-A: {'a' * 200}!", body=b"hello")
+    with Wire(server) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: test\r\nX-A: " + b"a" * 200 + b"!\r\nContent-Length: 5\r\n\r\n")
+        call(server, "/elsewhere")
+        wire.send(b"hello")
+        split = wire.reply()
+
+    assert (reply.status, split.status) == (500, 500)
+    assert [kind for kind, _ in taken_problems(server)] == ["predicate", "predicate"]
 
 
 @requirement("answer:early:sequence")

@@ -11,18 +11,27 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from api_simulator._core.timeline import TimelineSource
 
+
+class Source(TimelineSource, Protocol):
+    """A server or fake program: it has events, and can be closed."""
+
+    def close(self) -> None:
+        """Give back what it holds; closing twice changes nothing."""
+        ...
+
+
 _lock = threading.Lock()
-_open: list[TimelineSource] = []
-_recently_closed: deque[weakref.ref[TimelineSource]] = deque(maxlen=64)
+_open: list[Source] = []
+_recently_closed: deque[weakref.ref[Source]] = deque(maxlen=64)
 
-SourceT = TypeVar("SourceT", bound=TimelineSource)
+SourceT = TypeVar("SourceT", bound=Source)
 
 
-def opened(source: TimelineSource) -> None:
+def opened(source: Source) -> None:
     """Add *source*; adding it twice changes nothing."""
     with _lock:
         if not any(known is source for known in _open):
@@ -31,7 +40,7 @@ def opened(source: TimelineSource) -> None:
                 _recently_closed.remove(reference)
 
 
-def closed(source: TimelineSource) -> None:
+def closed(source: Source) -> None:
     """Remove *source*; removing it twice changes nothing."""
     with _lock:
         if any(known is source for known in _open):
@@ -45,7 +54,7 @@ def of_type(kind: type[SourceT]) -> list[SourceT]:
         return [source for source in _open if isinstance(source, kind)]
 
 
-def everything() -> list[TimelineSource]:
+def everything() -> list[Source]:
     """Return all open sources, and those closed of late that somebody still refers to."""
     with _lock:
         closed_ones = [source for reference in _recently_closed if (source := reference()) is not None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
@@ -29,6 +30,9 @@ from api_simulator._core.timeline import TimelineEvent
 from api_simulator._core.troubles import Trouble
 from api_simulator._core.verify import Problem, VerificationReport
 from api_simulator.errors import RouteError, SpecError
+
+#: More problems of one server are told by nobody; how many requests were unmatched stays exact.
+MAX_PROBLEMS = 1_000
 
 
 class Simulation:
@@ -80,7 +84,9 @@ class Simulation:
         self._troubles: list[Trouble] = []
         self._limits: list[RouteLimit] = []
         self._lock: threading.Condition = self.journal.changed
-        self._problems: list[Problem] = []
+        # The last ones: a server that runs for long, and allows unmatched requests, must not grow.
+        self._problems: deque[Problem] = deque(maxlen=MAX_PROBLEMS)
+        self._unmatched = 0
         self._expected_unmatched: int | None = None
         self._on_late: Callable[[CapturedRequest], None] | None = None
 
@@ -110,6 +116,7 @@ class Simulation:
                 self.connections.used(request.connection_index)
                 if problem is not None:
                     self._problems.append(problem)
+                    self._unmatched += problem.kind == "unmatched"
         return decision
 
     def receive_head(self, request: CapturedRequest) -> Decision | None:
@@ -122,6 +129,7 @@ class Simulation:
         """Note a new connection."""
         with self._lock:
             self.connections.opened(number)
+        self.journal.wake_waiters()
 
     def connection_stats(self) -> ConnectionStats:
         """Return how connections were used."""
@@ -220,6 +228,7 @@ class Simulation:
             self.routes.clear()
             self.journal.clear()
             self._problems.clear()
+            self._unmatched = 0
             self._expected_unmatched = None
             self._troubles.clear()
             self._limits.clear()
@@ -247,7 +256,7 @@ class Simulation:
             self._expected_unmatched = count
 
     def unmatched(self) -> list[CapturedRequest]:
-        """Return the requests that matched no route; looking at them acknowledges nothing."""
+        """Return the last requests that matched no route; looking at them acknowledges nothing."""
         with self._lock:
             return [problem.request for problem in self._problems if problem.kind == "unmatched"]
 
@@ -280,10 +289,10 @@ class Simulation:
         report.unmet += [
             f"{text}: no answer was given; end it with .json(...), .respond(...), ..." for text in self.pending.values()
         ]
-        if self._expected_unmatched is not None:
-            found = sum(problem.kind == "unmatched" for problem in self._problems)
-            if found != self._expected_unmatched:
-                report.unmet.append(f"expect_unmatched({self._expected_unmatched}): found {found} unmatched requests")
+        if self._expected_unmatched is not None and self._unmatched != self._expected_unmatched:
+            report.unmet.append(
+                f"expect_unmatched({self._expected_unmatched}): found {self._unmatched} unmatched requests"
+            )
         for mounted in self.routes:
             wanted = mounted.expectation
             if wanted is not None and not wanted.allows(mounted.call_count):

@@ -110,7 +110,13 @@ class RouteTable:
             if pattern.needs_body:
                 # Whether this one takes precedence is known only when the body is there.
                 return None
-            if pattern.match(request) is not None:
+            try:
+                matches = pattern.match(request) is not None
+            except NOT_OURS:
+                raise
+            except BaseException:  # noqa: BLE001  # told when the whole request is decided about, and it raises again
+                return None
+            if matches:
                 answer = mounted.next_answer
                 return mounted if isinstance(answer, ResponseSpec) and answer.early else None
         return None

@@ -1,0 +1,171 @@
+"""
+The hooks of a run that uses the package: verdicts in the phase they belong to, reports on failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from api_simulator._core import live, timeline
+from api_simulator._plugin.session import marker_options, new_state, session_of, state_of
+
+if TYPE_CHECKING:
+    from api_simulator._core.verify import VerificationReport
+
+WORKER_KEY = "api_simulator_late"
+
+
+# Verdicts
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Note when the test began, and refuse a marker that asks for what does not exist."""
+    # Or this frame would stand in the traceback of every fixture that fails, in suites that use nothing of this.
+    __tracebackhide__ = True
+    state = new_state(item)
+    state.marked = marker_options(item)
+    try:
+        return (yield)
+    except BaseException:
+        # Judged now, or the teardown would be blamed for what a fixture's set-up asked.
+        state.verdict = judge(item, expectations=False)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the call phase for traffic that was not as expected, unless the test has failed by itself."""
+    __tracebackhide__ = True
+    try:
+        result = yield
+    except BaseException:
+        # The test's own failure stays the primary one; the verdict goes into its report.
+        state_of(item).verdict = judge(item, expectations=False)
+        raise
+    verdict = judge(item, expectations=True)
+    if verdict:
+        # Kept for the report too: unittest puts its own failure in the place of this one, and that is right.
+        state_of(item).verdict = verdict
+        fail_with(verdict)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail the teardown for unmatched requests that arrived during it."""
+    __tracebackhide__ = True
+    try:
+        result = yield
+    except BaseException:
+        state_of(item).verdict = judge(item, expectations=False)
+        raise
+    verdict = judge(item, expectations=False)
+    if verdict:
+        fail_with(f"during fixture teardown: {verdict}")
+    return result
+
+
+def fail_with(text: str) -> NoReturn:
+    """Fail with *text* alone; this frame is not hidden, or pytest would say that all of them are."""
+    pytest.fail(text, pytrace=False)
+
+
+def judge(item: pytest.Item, *, expectations: bool) -> str:
+    """Return what is wrong with the traffic of the running test, each problem once; empty if nothing is."""
+    http = sys.modules.get("api_simulator.http._server")
+    if http is None:
+        # Only programs are faked: there is no traffic to judge.
+        return ""
+    state = state_of(item)
+    reports = [server.verdict(expectations=expectations) for server in state.servers]
+    # Wider servers: call counts are judged by their owners, problems are charged to the running test.
+    wider = [server for server in live.of_type(http.MockHttpServer) if server not in state.servers]
+    reports += [server.verdict(expectations=False, since_ns=state.started_ns) for server in wider]
+    # Only the marker: options and arguments were settled when the server was made.
+    strict = state.marked.get("strict", True)
+    return "\n".join(text for report in reports if (text := text_of(report, strict=strict)))
+
+
+def text_of(report: VerificationReport, *, strict: bool) -> str:
+    """Return what a verdict says, and remember that it was said."""
+    for problem in report.problems:
+        problem.reported = True
+    if not strict:
+        report.problems = [problem for problem in report.problems if problem.kind != "unmatched"]
+    return report.text()
+
+
+# Reports
+
+
+def explain(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Attach the timeline and the verdict to the report of a failed phase."""
+    state = state_of(item)
+    if state.verdict and state.verdict not in report.longreprtext:
+        report.sections.append(("api-simulator: what else was wrong", state.verdict))
+    known = [source for source in live.everything() if source not in state.servers]
+    events = timeline.merge([*known, *state.servers], since_ns=state.started_ns)
+    if events:
+        seeds = {server.seed for server in state.servers if server.uses_chance}
+        title = f"api-simulator timeline{''.join(f' (seed {seed})' for seed in sorted(seeds))}"
+        report.sections.append((title, timeline.render(events, start_ns=state.started_ns)))
+    unused = [text for server in state.servers for text in server.verdict().unused if text not in report.longreprtext]
+    if unused and report.when == "call":
+        report.sections.append(("api-simulator routes never called", "\n".join(unused)))
+
+
+def reported(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Complete the report of a phase, and forget what is known about a test that is over."""
+    if report.failed:
+        explain(item, report)
+    state_of(item).verdict = ""
+    if report.when == "teardown":
+        # An item lives as long as the session; its servers and their journals must not.
+        new_state(item)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show how two captured requests differ, or a captured request and a dict, where ``==`` says that they do."""
+    from api_simulator._core.differences import request_differences
+    from api_simulator._core.messages import CapturedRequest
+
+    if op != "==" or not any(isinstance(side, CapturedRequest) for side in (left, right)):
+        return None
+    lines = request_differences(left, right)
+    return [f"{left!r} == {right!r}", *lines]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """List requests that arrived after their test had ended."""
+    late = session_of(config).late
+    if not late:
+        return
+    terminalreporter.section("api-simulator: requests after the end of their test")
+    counted: dict[tuple[str, str], int] = {}
+    for entry in late:
+        counted[entry] = counted.get(entry, 0) + 1
+    for (nodeid, line), count in counted.items():
+        terminalreporter.line(f"{nodeid}: {line}{f' ({count} times)' if count > 1 else ''} was reset")
+    if config.getini("api_simulator_late") == "list":
+        terminalreporter.line("wait for these requests in the test, or make them failures: api_simulator_late = fail")
+    else:
+        terminalreporter.line("the run fails (api_simulator_late = fail): wait for these requests in the test")
+
+
+# Session
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close what is left, hand late requests to the xdist controller, and let them fail the run if asked to."""
+    state = session_of(session.config)
+    state.finish()
+    worker_output = getattr(session.config, "workeroutput", None)
+    if worker_output is not None:
+        worker_output[WORKER_KEY] = state.late
+    if state.late and session.config.getini("api_simulator_late") == "fail" and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
