@@ -110,3 +110,7 @@ class UnsupportedPlatformError(ApiSimulatorError, NotImplementedError):
 
 class ProgramStateError(ApiSimulatorError, RuntimeError):
     """The call needs a fake program that is still open."""
+
+
+class UnexpectedCallError(VerificationError):
+    """A fake program was called in a way that no script fits, or could not do what its script says."""

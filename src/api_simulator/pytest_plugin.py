@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from api_simulator._engines.base import Engine
     from api_simulator.claude import FakeClaudeCLI
     from api_simulator.http import MockHttpServer
+    from api_simulator.process import FakePrograms
 
 #: Ports of ended tests that stay bound, so that a late request is told to its own test.
 KEPT_PORTS = 64
@@ -238,6 +239,20 @@ def fake_claude() -> Iterator[FakeClaudeCLI]:
         yield cli
     finally:
         cli.close()
+
+
+@pytest.fixture
+def fake_program() -> Iterator[FakePrograms]:
+    """
+    A function that puts a stand-in for a program on PATH, for the rest of the test: ``fake_program("git")``.
+
+    An invocation that none of its scripts fits fails the test.
+    """
+    __tracebackhide__ = True
+    from api_simulator.process import FakePrograms
+
+    with FakePrograms() as programs:
+        yield programs
 
 
 def _bypass_proxy(patch: pytest.MonkeyPatch) -> None:
