@@ -121,7 +121,9 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
             ScriptError: If a condition cannot be met.
         """
         given = {"args": args, "exact": exact, "containing": containing, "env": env, "stdin": stdin, "call": call}
-        said = {name: value for name, value in given.items() if value not in (None, False, ())}
+        said = {
+            name: value for name, value in given.items() if value is not None and value is not False and value != ()
+        }
         text = f"when({', '.join(f'{name}={value!r}' for name, value in said.items())})"
         if not said:
             raise ScriptError("when(): no condition; say the steps of the program itself, they are for all invocations")
