@@ -441,11 +441,12 @@ class TestRecord:
         ]
 
     def test_the_record_stays_after_the_end(self):
-        with FakeProgram("git") as git:
+        with FakeProgram("git") as git, git:
             start("git", "push")
-        git.close()
 
         assert [call.args for call in git.calls] == [["push"]]
+        with pytest.raises(ProgramStateError, match="is closed"):
+            git.executable  # noqa: B018 (the look is the act)
         assert git not in live.of_type(FakeProgram)
 
 

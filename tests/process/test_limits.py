@@ -91,6 +91,9 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             tool.run()
             start("tool", "a")
 
+        with FakeProgram("other") as other, other:
+            start("other")
+
     cycle()
     before = left()
 

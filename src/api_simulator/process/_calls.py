@@ -15,7 +15,7 @@ the monotonic clock. The kinds:
 ``stdin-end``  empty; standard input came to its end
 ``signal``     the number of a signal that the program answered by exiting
 ``caught``     the number of a signal that it ignored, or that ended a wait only
-``child``      the process id of a child that it started
+``child``      the process id of a child that it started; may come twice
 ``unexpected`` text: no script fitted the invocation
 ``broken``     text: the script could not be played
 ``exited``     the exit code (-N before it ended itself by signal N) and the number of
@@ -188,7 +188,8 @@ def parse_call(number: int, content: bytes) -> ProgramCall | None:
         if kind == "stdin":
             stdin.append((at_ns, payload))
         elif kind == "child":
-            children.append(int(payload))
+            # The program and the child both say it, as neither waits for the other.
+            children += [int(payload)] if int(payload) not in children else []
         else:
             single[kind] = (at_ns, payload)
     if "started" not in single:

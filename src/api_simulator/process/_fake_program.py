@@ -55,6 +55,8 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
     Of the scripts that fit an invocation, one with ``call=`` wins over one without; among those the one
     said last wins; the default script comes after all.
 
+    It is on PATH within ``with``; leaving the outermost block closes it. The calls stay readable.
+
     Args:
         name: What it is called on PATH.
 
@@ -273,6 +275,15 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
 
     def _note_failed_answer(self, call: ProgramCall, error: Exception) -> None:
         self._failed_answers.append((call, error))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            super().__exit__(kind, error, traceback)
+        finally:
+            if not self._entered:
+                self.close()
 
     def close(self) -> None:
         """

@@ -212,8 +212,9 @@ def spawn(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
     payload = script.payload(int(words[3]))
     kept = words[1].split(b",")
     pid = posix.fork()
+    # By both: it is on record before the program goes on, and before the child does anything.
+    player.call.add((b"child", b"%d" % (pid or posix.getpid())))
     if pid:
-        player.call.add((b"child", b"%d" % pid))
         return
     try:
         if words[2] == b"own":
