@@ -145,7 +145,8 @@ def test_closing_ends_a_program_that_waits_for_its_answer(tool: FakeProgram):
         closing = pool.submit(tool.close)
         go_on.set()
         closing.result(30)
-        assert process.wait(30) in (0, 1)
+        # By the leash, or because what it was to read next has gone.
+        assert process.wait(30) in (0, 1, 70)
 
 
 def test_a_function_may_use_the_program(tool: FakeProgram):
