@@ -118,3 +118,7 @@ class MissingExtraError(ApiSimulatorError, ModuleNotFoundError):
 
 class PatternTimeoutError(ApiSimulatorError, TimeoutError):
     """A regular expression took too long on a request."""
+
+
+class UnexpectedCallError(VerificationError):
+    """A fake program was called in a way that no script fits, or could not do what its script says."""

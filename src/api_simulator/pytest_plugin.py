@@ -18,6 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from api_simulator.claude import FakeClaudeCLI
     from api_simulator.http import ConnectFault, MockHttpServer
+    from api_simulator.process import FakePrograms
 
 MARKER = "api_simulator"
 _FIXTURES = frozenset(
@@ -25,6 +26,7 @@ _FIXTURES = frozenset(
         "mock_http_server",
         "mock_http_server_factory",
         "fake_claude",
+        "fake_program",
         "refused_port",
         "silent_port",
         "unanswered_port",
@@ -188,6 +190,20 @@ def fake_claude() -> Iterator[FakeClaudeCLI]:
         yield cli
     finally:
         cli.close()
+
+
+@pytest.fixture
+def fake_program() -> Iterator[FakePrograms]:
+    """
+    A function that puts a stand-in for a program on PATH, for the rest of the test: ``fake_program("git")``.
+
+    An invocation that none of its scripts fits fails the test.
+    """
+    __tracebackhide__ = True
+    from api_simulator.process import FakePrograms
+
+    with FakePrograms() as programs:
+        yield programs
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_a_call_is_read_back():
         exit_code=143,
         signal=15,
         lines_written=2,
+        signals=((9_000_000, 15),),
         notes={"place": b"/x"},
     )
     assert (call.args, call.stdin, call.duration_ms) == (["-p", "two words"], b"a\nb", 3)

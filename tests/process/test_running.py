@@ -63,13 +63,19 @@ def test_both_outputs_may_be_larger_than_a_pipe():
     assert (len(result.stdout_bytes), len(result.stderr_bytes)) == (3_000_000, 3_000_000)
 
 
-def test_what_is_in_the_pipes_at_the_end_is_collected(monkeypatch: pytest.MonkeyPatch):
-    """The end may be seen while there is more to read than one piece; small pieces make sure of that here."""
-    monkeypatch.setattr("api_simulator.process._running._CHUNK", 1)
+@pytest.mark.skipif(sys.platform != "linux", reason="makes pipes larger")
+def test_what_is_in_the_pipes_at_the_end_is_collected():
+    """The end may be seen while there is more to read than one piece: these pipes hold many."""
+    program = (
+        "import fcntl, os\n"
+        "for fd, size in ((1, 900_000), (2, 700_000)):\n"
+        "    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20)\n"
+        "    os.write(fd, b'x' * size)\n"
+    )
 
-    result = sh("head -c 40000 /dev/zero; head -c 30000 /dev/zero >&2")
+    result = ProgramRun([sys.executable, "-c", program]).result()
 
-    assert (len(result.stdout_bytes), len(result.stderr_bytes)) == (40_000, 30_000)
+    assert (len(result.stdout_bytes), len(result.stderr_bytes)) == (900_000, 700_000)
 
 
 def test_a_timeout_ends_the_whole_process_group(tmp_path: Path):

@@ -5,7 +5,7 @@ The hooks of a run that uses the package: verdicts in the phase they belong to, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -76,11 +76,14 @@ def fail_with(text: str) -> NoReturn:
 
 
 def judge(item: pytest.Item, *, expectations: bool) -> str:
-    """Return what is wrong with the traffic of the running test, each problem once; empty if nothing is."""
+    """Return what is wrong with the traffic and the programs of the running test, each problem once."""
+    return "\n".join(text for text in (*_servers(item, expectations=expectations), *_programs()) if text)
+
+
+def _servers(item: pytest.Item, *, expectations: bool) -> Iterator[str]:
     http = sys.modules.get("api_simulator.http._server")
     if http is None:
-        # Only programs are faked: there is no traffic to judge.
-        return ""
+        return
     state = state_of(item)
     reports = [server.verdict(expectations=expectations) for server in state.servers]
     # Wider servers: call counts are judged by their owners, problems are charged to the running test.
@@ -88,7 +91,13 @@ def judge(item: pytest.Item, *, expectations: bool) -> str:
     reports += [server.verdict(expectations=False, since_ns=state.started_ns) for server in wider]
     # Only the marker: options and arguments were settled when the server was made.
     strict = state.marked.get("strict", True)
-    return "\n".join(text for report in reports if (text := text_of(report, strict=strict)))
+    yield from (text_of(report, strict=strict) for report in reports)
+
+
+def _programs() -> Iterator[str]:
+    process = sys.modules.get("api_simulator.process")
+    if process is not None:
+        yield from (program.verdict() for program in live.of_type(process.FakeProgram))
 
 
 def text_of(report: VerificationReport, *, strict: bool) -> str:

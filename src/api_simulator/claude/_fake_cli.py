@@ -5,24 +5,16 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 import os
-import sys
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
-from api_simulator._core import live
-from api_simulator._core.timeline import TimelineEvent
 from api_simulator.claude._plan import Fault, Plan
-from api_simulator.errors import OptionError, ProgramStateError, ScriptError, UnreachedScriptError, VerificationError
-from api_simulator.process import _search_path
-from api_simulator.process._call_waiting import wait_for_calls, wait_for_calls_async
-from api_simulator.process._calls import ProgramCall
-from api_simulator.process._running import ProgramResult, ProgramRun
+from api_simulator.errors import OptionError, ScriptError, UnreachedScriptError
+from api_simulator.process._cut_points import CutPoint, cut_points, cut_steps
+from api_simulator.process._running import ProgramResult
 from api_simulator.process._stage import Stage
+from api_simulator.process._staged import StagedProgram, calling_place
 from api_simulator.process.script import exit_code_problem, wait_problem
-
-_PACKAGE_FOLDER = str(Path(__file__).parent)
 
 
 class SessionResult(ProgramResult):
@@ -31,7 +23,7 @@ class SessionResult(ProgramResult):
     __slots__ = ()
 
 
-class FakeClaudeCLI:
+class FakeClaudeCLI(StagedProgram[SessionResult]):
     """
     A stand-in for the ``claude`` program: a real executable that prints what it was told to.
 
@@ -69,18 +61,16 @@ class FakeClaudeCLI:
         UnsupportedPlatformError: On Windows, at the first use of the executable.
     """
 
+    # Nested ones are told apart by their `with` blocks: the inner one is found.
+    _is_alone = False
+
     def __init__(self, *, seed: int = 0, cli_version: str = "2.1.329", read_stdin: bool = False) -> None:
         if not isinstance(cli_version, str) or not cli_version:
             raise OptionError(f"cli_version: expected a text like '2.1.329', got {cli_version!r}")
+        super().__init__("claude")
         self._read_stdin = bool(read_stdin)
         self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), cli_version)
-        self._stage: Stage | None = None
-        # Around what several threads of a test may do at once: the last script written is the newest.
-        self._lock = threading.RLock()
-        self._is_closed = False
-        self._entered = 0
         self._told: list[Fault] = []
-        self._forgotten = 0
 
     # Script
 
@@ -92,7 +82,7 @@ class FakeClaudeCLI:
             ScriptError: If it is not a dict, or JSON cannot hold it; the text has the path to the part.
         """
         self._plan.add_message(message)
-        self._changed()
+        self._written()
 
     def inject_api_retry(
         self,
@@ -126,7 +116,7 @@ class FakeClaudeCLI:
                 "retries",
                 _index(call, at_message),
                 call,
-                _caller(),
+                calling_place(),
                 status=error_status,
                 attempts=attempts,
                 exhaust=bool(exhaust),
@@ -149,24 +139,24 @@ class FakeClaudeCLI:
             error_text.encode()
         except UnicodeEncodeError:
             raise ScriptError(f"{call}: the text has a lone surrogate, which UTF-8 cannot hold; take it out") from None
-        self._announce(Fault("corrupt", _index(call, at_message), call, _caller(), text=error_text))
+        self._announce(Fault("corrupt", _index(call, at_message), call, calling_place(), text=error_text))
 
     def truncate_after(self, n: int) -> None:
         """Print the first *n* messages only, then exit with 1."""
         self._plan.truncate_at = _index(f"truncate_after({n!r})", n)
-        self._changed()
+        self._written()
 
     def inject_exit(self, at: int, code: int = 1) -> None:
         """Exit with *code* (0 to 255) right after message *at* was printed."""
         call = f"inject_exit(at={at!r}, code={code!r})"
         _require_no(call, exit_code_problem(code))
-        self._announce(Fault("exit", _index(call, at), call, _caller(), code=code))
+        self._announce(Fault("exit", _index(call, at), call, calling_place(), code=code))
 
     def set_exit_code(self, code: int) -> None:
         """Print everything, then exit with *code* (0 to 255)."""
         _require_no(f"set_exit_code({code!r})", exit_code_problem(code))
         self._plan.exit_code = code
-        self._changed()
+        self._written()
 
     def hang_after_result(self) -> None:
         """
@@ -175,109 +165,48 @@ class FakeClaudeCLI:
         It is one process: killing it closes its pipes at once. What is scripted after the result never comes.
         """
         self._plan.hangs = True
-        self._changed()
+        self._written()
 
     def delay_message(self, n: int, millis: int) -> None:
         """Wait *millis* milliseconds before message *n*."""
         call = f"delay_message({n!r}, {millis!r})"
         _require_no(call, wait_problem(millis))
-        self._announce(Fault("delay", _index(call, n), call, _caller(), delay_ms=millis))
+        self._announce(Fault("delay", _index(call, n), call, calling_place(), delay_ms=millis))
+
+    def cut_points(self, *, offsets: int = 64, seed: int = 0) -> list[CutPoint]:
+        """
+        Return places at which the stream can be cut, from the first byte to the last: use each with :meth:`cut_at`.
+
+        Args:
+            offsets: How many places within messages, besides every boundary between two.
+
+            seed: Determines which.
+        """
+        return cut_points(self._plan.stream(), offsets=offsets, seed=seed)
+
+    def cut_at(self, point: CutPoint | str | None) -> None:
+        """
+        Play the stream up to a place, and there end, be killed, hang or go on with the rest of the line corrupted.
+
+        Args:
+            point: From :meth:`cut_points`, or its id as a report shows it, for instance ``"kill@120"``; None
+                takes the cut back.
+
+        Raises:
+            ScriptError: If there is no such place.
+        """
+        chosen = CutPoint.parse(point) if isinstance(point, str) else point
+        if chosen is not None:
+            cut_steps(self._plan.stream(), chosen)
+        self._plan.cut = chosen
+        self._written()
 
     def reset(self) -> None:
         """Forget the script and the calls so far; the executable and the transcripts stay."""
         self._plan = Plan(self._plan.seed, self._plan.cli_version)
         self._told = []
-        if self._stage is not None:
-            self._forgotten = max((call.number for call in self._stage.calls()), default=0)
-        self._changed()
-
-    # Use
-
-    @property
-    def executable(self) -> Path:
-        """The program to start, for code that takes a path (``cli_path=``)."""
-        return self._opened().executable
-
-    def __enter__(self) -> FakeClaudeCLI:
-        """Put the program first on ``PATH``; entering again is counted."""
-        with self._lock:
-            stage = self._opened()
-            self._write_script(stage)
-            if self._entered == 0:
-                _search_path.prepend(str(stage.executable.parent))
-            self._entered += 1
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._entered -= 1
-            if self._entered or self._stage is None or self._is_closed:
-                return
-            _search_path.remove(str(self._stage.executable.parent))
-        if error is None and any(call.exit_code is not None for call in self.calls):
-            self._require_reached(None)
-
-    def run(
-        self,
-        args: Sequence[str | os.PathLike[str]] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        *,
-        cwd: str | os.PathLike[str] | None = None,
-        stdin: str | bytes | None = None,
-        timeout_s: float = 60.0,
-    ) -> SessionResult:
-        """
-        Run the program to its end.
-
-        Args:
-            args: Its arguments.
-
-            env: Added to this process's environment; None as a value removes a variable.
-
-            cwd: Its working folder, this process's by default.
-
-            stdin: What it reads; nothing by default.
-
-            timeout_s: After this time its process group is ended.
-
-        Raises:
-            ProgramTimeoutError: If it does not end in time; the error has the output so far.
-
-            UnreachedScriptError: If something was announced for an index that never came; ``.result`` is the run.
-        """
-        return self._checked(self._run(args, env, cwd, stdin, timeout_s).result())
-
-    async def run_async(
-        self,
-        args: Sequence[str | os.PathLike[str]] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        *,
-        cwd: str | os.PathLike[str] | None = None,
-        stdin: str | bytes | None = None,
-        timeout_s: float = 60.0,
-    ) -> SessionResult:
-        """Run the program as :meth:`run` does, in asyncio or trio; cancelling the task ends its process group."""
-        # Imported here: anyio takes longer than all the rest, and few tests need it.
-        from api_simulator.process._waiting import in_thread
-
-        run = self._run(args, env, cwd, stdin, timeout_s)
-        return self._checked(await in_thread(run.result, run.cancel))
-
-    def _run(
-        self,
-        args: Sequence[str | os.PathLike[str]] | None,
-        env: Mapping[str, str | None] | None,
-        cwd: str | os.PathLike[str] | None,
-        stdin: str | bytes | None,
-        timeout_s: float,
-    ) -> ProgramRun:
-        if isinstance(args, str | bytes):
-            raise OptionError(f"args: expected a list of arguments, got {args!r}; write ['-p', 'hi'], not '-p hi'")
-        stage = self._opened()
-        self._write_script(stage)
-        return ProgramRun([stage.executable, *(args or ())], env=env, cwd=cwd, stdin=stdin, timeout_s=timeout_s)
+        self._forget_calls()
+        self._written()
 
     def _checked(self, run: ProgramResult) -> SessionResult:
         result = SessionResult(
@@ -286,6 +215,10 @@ class FakeClaudeCLI:
         if result.returncode >= 0:
             self._require_reached(result)
         return result
+
+    def _check_at_exit(self) -> None:
+        if any(call.exit_code is not None for call in self.calls):
+            self._require_reached(None)
 
     def _require_reached(self, result: SessionResult | None) -> None:
         faults = [fault for fault in self._plan.unreached() if fault not in self._told]
@@ -302,46 +235,6 @@ class FakeClaudeCLI:
             result,
         )
 
-    # What happened
-
-    @property
-    def calls(self) -> list[ProgramCall]:
-        """The invocations so far, in the order of their beginnings; each is as it is now."""
-        calls = self._stage.calls() if self._stage is not None else []
-        return [call for call in calls if call.number > self._forgotten]
-
-    @property
-    def call_count(self) -> int:
-        """How often the program was started."""
-        return len(self.calls)
-
-    def wait_for_calls(self, n: int, timeout_s: float = 5.0) -> list[ProgramCall]:
-        """
-        Wait until the program was started *n* times, and return all calls; one counts from its beginning.
-
-        Raises:
-            WaitTimeoutError: If that takes longer than *timeout_s*.
-        """
-        wait_for_calls(self._opened(), self._forgotten + n, timeout_s)
-        return self.calls
-
-    async def wait_for_calls_async(self, n: int, timeout_s: float = 5.0) -> list[ProgramCall]:
-        """Wait as :meth:`wait_for_calls` does, in asyncio or trio."""
-        await wait_for_calls_async(self._opened(), self._forgotten + n, timeout_s)
-        return self.calls
-
-    def assert_called_with(self, *args: str) -> None:
-        """
-        Check that one call has *args* among its arguments, in this order.
-
-        Raises:
-            VerificationError: If no call has; the text lists the calls.
-        """
-        calls = self.calls
-        if not any(_in_order(args, call.args) for call in calls):
-            listed = "\n".join(f"  {call!r}" for call in calls) or "  (it was not called)"
-            raise VerificationError(f"no call of 'claude' has the arguments {list(args)} in this order:\n{listed}")
-
     def session_log_dir(self) -> Path:
         """Return the ``projects`` folder of the last invocation's transcript, before any the fake's own."""
         stage = self._opened()
@@ -350,62 +243,19 @@ class FakeClaudeCLI:
                 return Path(os.fsdecode(call.notes["session-log-dir"]))
         return _own_projects(stage)
 
-    def timeline(self) -> list[TimelineEvent]:
-        """Return the beginnings and ends of invocations."""
-        events = []
-        for call in self.calls:
-            events.append(
-                TimelineEvent(call.started_ns, "claude", f"call {call.number} began: {call.command()} (pid {call.pid})")
-            )
-            if call.exited_ns is not None:
-                text = f"call {call.number} ended: {call.outcome()}, {call.lines_written} lines written"
-                events.append(TimelineEvent(call.exited_ns, "claude", text))
-        return events
+    # For StagedProgram
 
-    # Life
+    def _furnish(self) -> Stage:
+        stage = Stage(self._name, extension="api_simulator.claude._player")
+        _own_projects(stage).mkdir()
+        return stage
 
-    def close(self) -> None:
-        """
-        Remove the executable and the fake's own transcripts, and let running invocations exit.
-
-        The calls stay readable. Closing twice changes nothing.
-        """
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            if self._stage is not None:
-                if self._entered:
-                    _search_path.remove(str(self._stage.executable.parent))
-                live.closed(self)
-                self._stage.close()
-
-    def _opened(self) -> Stage:
-        with self._lock:
-            if self._is_closed:
-                raise ProgramStateError("this FakeClaudeCLI is closed and its executable removed; make a new one")
-            if self._stage is None:
-                stage = Stage("claude", extension="api_simulator.claude._player")
-                _own_projects(stage).mkdir()
-                self._write_script(stage)
-                self._stage = stage
-                live.opened(self)
-            return self._stage
+    def _script(self, stage: Stage) -> bytes:
+        return self._plan.script(read_stdin=self._read_stdin, own_projects=_own_projects(stage), environ=os.environ)
 
     def _announce(self, fault: Fault) -> None:
         self._plan.announce(fault)
-        self._changed()
-
-    def _changed(self) -> None:
-        if self._stage is not None and not self._is_closed:
-            self._write_script(self._stage)
-
-    def _write_script(self, stage: Stage) -> None:
-        with self._lock:
-            script = self._plan.script(
-                read_stdin=self._read_stdin, own_projects=_own_projects(stage), environ=os.environ
-            )
-            stage.write_script(script)
+        self._written()
 
     def __repr__(self) -> str:
         messages = len(self._plan.messages)
@@ -415,11 +265,6 @@ class FakeClaudeCLI:
 
 def _own_projects(stage: Stage) -> Path:
     return stage.data / "projects"
-
-
-def _in_order(wanted: Sequence[str], given: Sequence[str]) -> bool:
-    rest = iter(given)
-    return all(argument in rest for argument in wanted)
 
 
 def _integer(call: str, value: object) -> int:
@@ -438,13 +283,3 @@ def _index(call: str, value: object) -> int:
 def _require_no(call: str, problem: str | None) -> None:
     if problem is not None:
         raise ScriptError(f"{call}: {problem}")
-
-
-def _caller() -> str:
-    """Return file and line of the test's call: the nearest frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE_FOLDER):
-        frame = frame.f_back
-    file = frame.f_code.co_filename
-    working_folder = str(Path.cwd()) + os.sep
-    return f"{file.removeprefix(working_folder)}:{frame.f_lineno}"

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 from api_simulator.claude import _session_log
 from api_simulator.claude._messages import Message
 from api_simulator.claude._retries import retry_lines
+from api_simulator.process._cut_points import CutPoint, cut_steps
 from api_simulator.process.script import Exit, Fill, Hang, ReadStdin, Settings, Step, Wait, Write, encode
 
 #: How the real program (2.1.329) exits at SIGHUP, SIGINT and SIGTERM. Numbers, as not every platform has the names.
@@ -90,6 +91,8 @@ class Plan:
         exit_code: The code at the end.
 
         hangs: Whether the program stays alive after the last result.
+
+        cut: Where the stream is cut, None to play it as it is.
     """
 
     seed: int
@@ -100,6 +103,7 @@ class Plan:
     truncate_at: int | None = None
     exit_code: int = 0
     hangs: bool = False
+    cut: CutPoint | None = None
 
     def add_message(self, given: object) -> None:
         """Add a message; its steps are made here, once, because the script is written anew at every change."""
@@ -121,6 +125,8 @@ class Plan:
 
     def unreached(self) -> list[Fault]:
         """Return the faults whose place does not exist; what comes after an announced end is no mistake."""
+        if self.cut is not None:
+            return []
         end = self._end()
         missing = [fault for fault in self.faults if not fault.fits(len(self.messages))]
         return [fault for fault in missing if end is None or fault.index < end]
@@ -147,10 +153,10 @@ class Plan:
         )
         steps: list[Step] = [ReadStdin()] if read_stdin else []
         steps.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
-        steps += self._stream()
+        steps += self.stream() if self.cut is None else cut_steps(self.stream(), self.cut)
         return encode(steps, Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension))
 
-    def _stream(self) -> list[Step]:
+    def stream(self) -> list[Step]:
         """Return the steps from the first message to the end, in the order that FakeClaudeCLI documents."""
         steps: list[Step] = []
         faults: dict[int, list[Fault]] = {}

@@ -13,23 +13,64 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from api_simulator.errors import OptionError, WaitTimeoutError
+from api_simulator.process._calls import ProgramCall
 from api_simulator.process._stage import Stage
 
 
-def wait_for_calls(stage: Stage, n: int, timeout_s: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
     """
-    Wait until at least *n* invocations have begun.
+    Which invocations are waited for.
+
+    Attributes:
+        after: Those with a higher number than this.
+
+        args: Those with these among their arguments, in this order.
+
+        ended: Only those that have ended; one that was killed has no end.
+    """
+
+    after: int = 0
+    args: tuple[str, ...] = ()
+    ended: bool = False
+
+    def among(self, calls: list[ProgramCall]) -> list[ProgramCall]:
+        """Return those of *calls* that are wanted."""
+        return [
+            call
+            for call in calls
+            if call.number > self.after and call.has_args(self.args) and not (self.ended and call.exited_ns is None)
+        ]
+
+    def __str__(self) -> str:
+        return (f" with {list(self.args)}" if self.args else "") + (" that ended" if self.ended else "")
+
+
+ANY = Wanted()
+
+
+def wait_for_calls(stage: Stage, n: int, timeout_s: float, wanted: Wanted = ANY) -> list[ProgramCall]:
+    """
+    Wait until at least *n* invocations have begun, and return them.
 
     Raises:
         WaitTimeoutError: If that takes longer than *timeout_s*.
     """
     _require_count(n)
-    _require_enough(stage, n, timeout_s, CallWaiter(stage).wait(lambda: len(stage.calls()) >= n, timeout_s))
+    waiter = CallWaiter(stage)
+    waiter.wait(lambda: len(wanted.among(stage.calls())) >= n, timeout_s)
+    return _enough(stage, n, timeout_s, wanted)
 
 
-async def wait_for_calls_async(stage: Stage, n: int, timeout_s: float) -> None:
+async def wait_for_calls_async(
+    stage: Stage,
+    n: int,
+    timeout_s: float,
+    wanted: Wanted = ANY,
+) -> list[ProgramCall]:
     """Wait as :func:`wait_for_calls` does, in asyncio or trio; cancelling the task ends the wait."""
     # Imported here: anyio takes longer than all the rest, and few tests need it.
     from api_simulator.process._waiting import in_thread
@@ -37,10 +78,10 @@ async def wait_for_calls_async(stage: Stage, n: int, timeout_s: float) -> None:
     _require_count(n)
     waiter = CallWaiter(stage)
     try:
-        reached = await in_thread(lambda: waiter.wait(lambda: len(stage.calls()) >= n, timeout_s), waiter.cancel)
+        await in_thread(lambda: waiter.wait(lambda: len(wanted.among(stage.calls())) >= n, timeout_s), waiter.cancel)
     finally:
         waiter.close()
-    _require_enough(stage, n, timeout_s, reached)
+    return _enough(stage, n, timeout_s, wanted)
 
 
 def _require_count(n: int) -> None:
@@ -48,14 +89,25 @@ def _require_count(n: int) -> None:
         raise OptionError(f"n: cannot wait for {n!r} calls; give an integer from 0")
 
 
-def _require_enough(stage: Stage, n: int, timeout_s: float, reached: bool) -> None:  # noqa: FBT001
-    if not reached:
-        calls = stage.calls()
-        listed = "".join(f"\n  {call!r}" for call in calls[-5:])
-        raise WaitTimeoutError(
-            f"waited {timeout_s:g} s for {n} calls of {stage.executable.name!r}, {len(calls)} came.{listed}\n"
-            f"  the code under test finds it in {stage.executable.parent}; is that on its PATH?"
-        )
+def _enough(stage: Stage, n: int, timeout_s: float, wanted: Wanted) -> list[ProgramCall]:
+    calls = stage.calls()
+    found = wanted.among(calls)
+    if len(found) >= n:
+        return found
+    listed = "".join(f"\n  {call!r}" for call in Wanted(wanted.after).among(calls)[-5:])
+    raise WaitTimeoutError(
+        f"waited {timeout_s:g} s for {n} calls of {stage.executable.name!r}{wanted}, {len(found)} came.{listed}\n"
+        f"  {_search_hint(str(stage.executable.parent))}"
+    )
+
+
+def _search_hint(folder: str) -> str:
+    path = os.environ.get("PATH")
+    if not path:
+        return f"PATH is {'not set' if path is None else 'empty'} in this process: nothing is found by its name"
+    if folder not in path.split(os.pathsep):
+        return f"it is in {folder}, which is not on PATH: start it within `with`, or by its executable"
+    return f"the code under test finds it in {folder}; is that on its PATH?"
 
 
 class CallWaiter:

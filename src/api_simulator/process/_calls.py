@@ -5,17 +5,22 @@ A call file starts with its invocation and grows while that runs. It is a row of
 ``KIND NANOSECONDS NBYTES``, a payload of NBYTES bytes, and a newline; the nanoseconds are those of
 the monotonic clock. The kinds:
 
-============= ================================================================
-``argv``      the arguments, joined by zero bytes
-``cwd``       the working folder
-``environ``   the environment, ``NAME=value`` joined by zero bytes
-``pid``       the process id
-``started``   empty; the call counts from here on
-``stdin``     bytes that came in
-``stdin-end`` empty; standard input came to its end
-``signal``    the number of a signal that the program answered by exiting
-``exited``    the exit code and the number of lines written to standard output
-============= ================================================================
+============== ===============================================================
+``argv``       the arguments, joined by zero bytes
+``cwd``        the working folder
+``environ``    the environment, ``NAME=value`` joined by zero bytes
+``pid``        the process id
+``started``    empty; the call counts from here on
+``stdin``      bytes that came in
+``stdin-end``  empty; standard input came to its end
+``signal``     the number of a signal that the program answered by exiting
+``caught``     the number of a signal that it ignored, or that ended a wait only
+``child``      the process id of a child that it started; may come twice
+``unexpected`` text: no script fitted the invocation
+``broken``     text: the script could not be played
+``exited``     the exit code (-N before it ended itself by signal N) and the number of
+               lines written to standard output
+============== ===============================================================
 
 Other kinds are notes of an extension. A call that was killed has no ``exited``.
 """
@@ -24,7 +29,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,9 +59,18 @@ class ProgramCall:
 
         exited_ns: When it ended, None while it runs and after it was killed.
 
-        exit_code: Its exit code, None while it runs and after it was killed.
+        exit_code: Its exit code, None while it runs and after it was killed; ``-N`` if it ended itself by
+            signal N.
 
         signal: The signal that it answered by exiting, None if there was none.
+
+        signals: All signals that its script answered in any way: pairs of time stamp and number.
+
+        children: The process ids of the children that it started.
+
+        problem: Why it could not do what it was called for: no script fitted, or its script could not be played.
+
+        unexpected: Whether no script fitted.
 
         lines_written: How many lines it had written to standard output when it ended, else None. A
             signal that comes at the end of a write leaves that line out.
@@ -75,6 +89,10 @@ class ProgramCall:
     exit_code: int | None = None
     signal: int | None = None
     lines_written: int | None = None
+    signals: tuple[tuple[int, int], ...] = ()
+    children: tuple[int, ...] = ()
+    problem: str | None = None
+    unexpected: bool = False
     notes: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -92,6 +110,11 @@ class ProgramCall:
         """How long it ran in milliseconds, None while it runs and after it was killed."""
         return None if self.exited_ns is None else (self.exited_ns - self.started_ns) // 1_000_000
 
+    def has_args(self, args: Sequence[str]) -> bool:
+        """Return whether *args* are among its arguments, in this order."""
+        rest = iter(self.args)
+        return all(argument in rest for argument in args)
+
     def command(self, *, limit: int = 100) -> str:
         """Return the command line as one would type it, cut to *limit* characters."""
         text = shlex.join([Path(self.argv[0]).name, *self.args]) if self.argv else "(no arguments)"
@@ -102,6 +125,8 @@ class ProgramCall:
         """Return in a few words how it ended."""
         if self.exit_code is None:
             return "no end recorded"
+        if self.exit_code < 0:
+            return f"ended itself by signal {-self.exit_code}"
         return f"exit {self.exit_code}" + (f" at signal {self.signal}" if self.signal is not None else "")
 
     def describe(self) -> str:
@@ -155,9 +180,16 @@ def parse_call(number: int, content: bytes) -> ProgramCall | None:
     """Read a call file, None if the invocation has not said yet what it is."""
     single: dict[str, tuple[int, bytes]] = {}
     stdin: list[tuple[int, bytes]] = []
+    signals: list[tuple[int, int]] = []
+    children: list[int] = []
     for kind, at_ns, payload in _frames(content):
+        if kind in ("signal", "caught"):
+            signals.append((at_ns, int(payload)))
         if kind == "stdin":
             stdin.append((at_ns, payload))
+        elif kind == "child":
+            # The program and the child both say it, as neither waits for the other.
+            children += [int(payload)] if int(payload) not in children else []
         else:
             single[kind] = (at_ns, payload)
     if "started" not in single:
@@ -176,11 +208,25 @@ def parse_call(number: int, content: bytes) -> ProgramCall | None:
         exit_code=exit_code,
         signal=int(single["signal"][1]) if "signal" in single else None,
         lines_written=lines_written,
+        signals=tuple(signals),
+        children=tuple(children),
+        problem=_problem(single),
+        unexpected="unexpected" in single,
         notes={kind: payload for kind, (_, payload) in single.items() if kind not in _KINDS},
     )
 
 
-_KINDS = frozenset({"argv", "cwd", "environ", "pid", "started", "stdin-end", "signal", "exited"})
+def _problem(single: Mapping[str, tuple[int, bytes]]) -> str | None:
+    if "unexpected" in single:
+        return "no script fits"
+    if "broken" in single:
+        return f"its script could not be played: {single['broken'][1].decode(errors='replace')}"
+    return None
+
+
+_KINDS = frozenset(
+    {"argv", "cwd", "environ", "pid", "started", "stdin-end", "signal", "caught", "unexpected", "broken", "exited"}
+)
 
 
 def _frames(content: bytes) -> Iterator[tuple[str, int, bytes]]:

@@ -105,6 +105,12 @@ def player_bytecode(extension: str | None) -> bytes:
     return marshal.dumps((_code("api_simulator.process._player"), _code(extension) if extension else None))
 
 
+@cache
+def steps_bytecode() -> bytes:
+    """Return the rarer steps, as the player loads them."""
+    return marshal.dumps(_code("api_simulator.process._player_steps"))
+
+
 def _code(module: str) -> CodeType:
     # Not importlib.util.find_spec: under pytest it finds the hook that rewrites assertions, which has no get_code.
     parent = sys.modules[module.rpartition(".")[0]]

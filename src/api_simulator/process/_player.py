@@ -10,7 +10,8 @@ a bare interpreter (``-S -I``), because its start-up time is paid at every invoc
 * It is one process and one thread, and ends with ``_exit``: killing it closes its pipes at once.
 * It never sets ``O_NONBLOCK`` on an inherited descriptor: the flag would be the parent's as well.
 
-The formats are those of ``script.py`` (read) and ``_calls.py`` (written).
+The formats are those of ``script.py`` (read) and ``_calls.py`` (written). Steps that few scripts have are in
+``_player_steps.py``, loaded when the first of them comes.
 """
 
 import posix
@@ -42,16 +43,40 @@ BROKEN_EXIT = 70
 STREAMS = {b"stdout": 1, b"stderr": 2}
 
 
-class ScriptFile:
-    """The script, read as it is played: a large payload is never in memory as a whole."""
+#: How much of standard input is kept for steps that wait for a line; what is older is only on record.
+MAX_UNREAD = 64 * CHUNK
 
-    def __init__(self, path: bytes) -> None:
-        self._fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        self._buffer = b""
+#: What signals do, besides an exit code.
+IGNORE, CONTINUE = -1, -2
+
+
+class NextStep(Exception):
+    """A signal came that ends the wait."""
+
+
+class ScriptFile:
+    """
+    A script, read as it is played: a large payload is never in memory as a whole.
+
+    Args:
+        path: The file, None for a script that is all in *buffer*.
+
+        buffer: What has been read already.
+    """
+
+    def __init__(self, path: "bytes | None", buffer: bytes = b"") -> None:
+        self._fd = -1 if path is None else posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        self._buffer = buffer
+        self._start = 0  # the place of the buffer's first byte
         self._at = 0
+        self._end: int | None = None
+        self._line_at = 0
 
     def line(self) -> bytes:
         """Return the next line without its end, nothing at the end of the script."""
+        self._line_at = self._start + self._at
+        if self._line_at == self._end:
+            return b""
         while True:
             end = self._buffer.find(b"\n", self._at)
             if end >= 0:
@@ -60,6 +85,28 @@ class ScriptFile:
                 return line
             if not self._fetch():
                 return b""
+
+    def line_number(self) -> int:
+        """Return the number of the line that was read last, from 1."""
+        if self._fd < 0:
+            return self._buffer.count(b"\n", 0, self._line_at) + 1
+        number, at = 1, 0
+        while at < self._line_at:
+            piece = posix.pread(self._fd, min(CHUNK, self._line_at - at), at)
+            number += piece.count(b"\n")
+            at += len(piece)
+        return number
+
+    def end_after(self, count: int) -> None:
+        """Take the next *count* bytes for the rest of the script."""
+        self._end = self._start + self._at + count
+
+    def skip(self, count: int) -> None:
+        """Pass over a payload of *count* bytes."""
+        self._start += self._at + count
+        posix.lseek(self._fd, self._start, 0)
+        self._buffer, self._at = b"", 0
+        self.line()
 
     def pieces(self, count: int) -> "Iterator[bytes]":
         """Yield a payload of *count* bytes: in one piece if it is short, so that a line is one write."""
@@ -78,8 +125,11 @@ class ScriptFile:
         return b"".join(self.pieces(count))
 
     def _fetch(self) -> bool:
+        if self._fd < 0:
+            return False
         fetched = posix.read(self._fd, CHUNK)
         self._buffer = self._buffer[self._at :] + fetched
+        self._start += self._at
         self._at = 0
         return bool(fetched)
 
@@ -92,19 +142,32 @@ class CallFile:
     """
 
     def __init__(self, stage: bytes) -> None:
-        # Each appending write moves its own offset to the file's new end, so the offset is a number
-        # that no other process gets, however many start at once.
-        counter = posix.open(stage + b"/counter", posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o600)
-        posix.write(counter, b"\n")
-        self.number = posix.lseek(counter, 0, 1)
-        posix.close(counter)
+        self.number = count(stage + b"/counter")
         flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
         self._fd = posix.open(b"%s/calls/%d" % (stage, self.number), flags, 0o600)
 
     def add(self, *frames: tuple[bytes, bytes]) -> None:
         """Append *frames*, pairs of kind and payload, all with the present time."""
+        if self._fd < 0:
+            return
         now_ns = time.monotonic_ns()
         posix.write(self._fd, b"".join(frame(kind, now_ns, payload) for kind, payload in frames))
+
+    def close(self) -> None:
+        """Record nothing from now on."""
+        posix.close(self._fd)
+        self._fd = -1
+
+
+def count(path: bytes) -> int:
+    """Count one more in the file at *path* and return the number, from 1."""
+    # Each appending write moves its own offset to the file's new end, so the offset is a number
+    # that no other process gets, however many start at once.
+    counter = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o600)
+    posix.write(counter, b"\n")
+    number = posix.lseek(counter, 0, 1)
+    posix.close(counter)
+    return number
 
 
 def frame(kind: bytes, at_ns: int, payload: bytes) -> bytes:
@@ -119,36 +182,40 @@ class StandardInput:
         self._call = call
         self.heard: list[bytes] = []
         self._heard_bytes = 0
+        self.unread: list[bytes] = []
+        self._unread_bytes = 0
         status = posix.fstat(0)
         kind = status.st_mode & 0o170000
         self.is_file = kind == 0o100000
         self.is_open = not (kind == 0o020000 and not _may_be_read(status.st_rdev))
 
-    def capture(self, wait_s: float = 0.0) -> None:
-        """Record what can be read now, or within *wait_s* if that is nothing."""
+    def capture(self) -> None:
+        """Record what can be read now."""
         taken = 0
-        while self.is_open and (self.is_file or taken < MAX_CAPTURE) and self._readable(wait_s):
-            taken += self._read()
-            wait_s = 0.0
+        while self.is_open and (self.is_file or taken < MAX_CAPTURE) and self.readable(0.0):
+            taken += self.read()
 
-    def read_to_end(self) -> None:
-        """Record everything up to the end, however long that takes."""
-        while self.is_open and self._readable(None):
-            self._read()
+    def take_unread(self) -> bytes:
+        """Return what came since the last time."""
+        taken = b"".join(self.unread)
+        self.put_back(b"")
+        return taken
 
-    def wait(self, wait_s: "float | None") -> None:
-        """Record what comes until *wait_s* are over or something came; None waits without end."""
-        if self._readable(wait_s):
-            self._read()
+    def put_back(self, data: bytes) -> None:
+        """Let *data* be what is unread."""
+        self.unread = [data]
+        self._unread_bytes = len(data)
 
-    def _readable(self, wait_s: "float | None") -> bool:
+    def readable(self, wait_s: "float | None") -> bool:
+        """Return whether there is something to read within *wait_s*; None waits without end."""
         if self.is_file:
             return True
         import select
 
         return bool(select.select([0], [], [], wait_s)[0])
 
-    def _read(self) -> int:
+    def read(self) -> int:
+        """Record what there is and return how many bytes that is."""
         try:
             data = posix.read(0, CHUNK)
         except BlockingIOError:
@@ -163,6 +230,10 @@ class StandardInput:
         if self._heard_bytes < MAX_CAPTURE:
             self.heard.append(data)
             self._heard_bytes += len(data)
+        self.unread.append(data)
+        self._unread_bytes += len(data)
+        while self._unread_bytes > MAX_UNREAD:
+            self._unread_bytes -= len(self.unread.pop(0))
         return len(data)
 
 
@@ -206,22 +277,21 @@ class Player:
         self._extension_code = extension
         self._play_extension: Callable[[bytes], None] | None = None
         self._broken_pipe_exit: int | None = None
-        self._exit_codes: dict[int, int] = {}
+        self._on_signals: dict[int, int] = {}
         self._lines = 0
+        self._questions = 0
         self._has_begun = False
         self._finished = False
-
-    def play(self) -> None:
-        """Play the script to its end; does not return."""
-        script = ScriptFile(self.stage + b"/script")
-        if script.line() != b"api-simulator-script 1":
-            raise ValueError("this player knows version 1 of the script format only")
-        settings = {
+        self._is_waiting = False
+        self._is_called_on = False
+        self._more: dict[bytes, Callable[[Player, ScriptFile, list[bytes]], None]] | None = None
+        self._settings = {
             b"on-signal": self._on_signal,
             b"on-broken-pipe": self._on_broken_pipe,
+            b"leave-stdin": self._leave_stdin,
             b"extension": self._extension,
         }
-        steps = {
+        self._steps = {
             b"write": self._write,
             b"fill": self._fill,
             b"wait": self._wait,
@@ -230,19 +300,62 @@ class Player:
             b"hang": self._hang,
             b"exit": self._exit,
         }
-        words = script.line().split()
-        while words and words[0] in settings:
-            settings[words[0]](script, words)
-            words = script.line().split()
-        # Not before the signals are set: who waits for the call may send one the next moment.
-        self._begin()
-        while words:
-            steps[words[0]](script, words)
-            words = script.line().split()
+
+    def play(self) -> None:
+        """Play the script to its end; does not return."""
+        script = ScriptFile(self.stage + b"/script")
+        if script.line() != b"api-simulator-script 1":
+            raise ValueError("this player knows version 1 of the script format only")
+        self.play_all(script)
         self.finish(0)
 
-    def _begin(self) -> None:
-        """Record the invocation, and tell whoever waits for it."""
+    def play_all(self, script: ScriptFile) -> None:
+        """Play settings and steps."""
+        words = script.line().split()
+        if words and words[0] == b"case":
+            self.word(b"case", script)(self, script, words)
+            words = script.line().split()
+        while words and words[0] in self._settings:
+            self._settings[words[0]](script, words)
+            words = script.line().split()
+        # Not before the signals are set: who waits for the call may send one the next moment.
+        self.begin()
+        self.play_steps(script, words)
+
+    def play_steps(self, script: ScriptFile, words: list[bytes]) -> None:
+        """Play steps, beginning with that of *words*."""
+        while words:
+            try:
+                if words[0] in self._steps:
+                    self._steps[words[0]](script, words)
+                else:
+                    self.word(words[0], script)(self, script, words)
+            except NextStep:
+                pass
+            words = script.line().split()
+
+    def word(self, word: bytes, script: ScriptFile) -> "Callable[[Player, ScriptFile, list[bytes]], None]":
+        """Return what *word*, one of the rarer ones, does."""
+        if self._more is None:
+            import marshal
+
+            with open(self.stage + b"/player-steps", "rb") as file:  # noqa: PTH123 (pathlib would be an import)
+                code = marshal.load(file)
+            namespace: dict[str, object] = {"__name__": "player_steps"}
+            exec(code, namespace)
+            more = namespace["STEPS"]
+            assert isinstance(more, dict)
+            self._more = more
+        if word not in self._more:
+            raise ValueError(
+                f"line {script.line_number()} of the script: unknown step {word.decode(errors='replace')!r}"
+            )
+        return self._more[word]
+
+    def begin(self) -> None:
+        """Record the invocation, and tell whoever waits for it; the second time changes nothing."""
+        if self._has_begun:
+            return
         self.call.add(
             (b"argv", b"\0".join(self.argv)),
             (b"cwd", self.cwd),
@@ -257,14 +370,37 @@ class Player:
 
     def finish(self, code: int) -> None:
         """Record the end and exit; does not return."""
+        self.record_end(code)
+        posix._exit(code)
+
+    def record_end(self, code: int) -> None:
+        """Record the end; a negative *code* is a signal."""
         # A signal from here on would end the call twice.
         self._finished = True
-        if not self._has_begun:
-            self._begin()
+        self.begin()
         self.stdin.capture()
         self.call.add((b"exited", b"%d %d" % (code, self._lines)))
         wake_waiters(self.stage)
-        posix._exit(code)
+
+    def count(self, counter: bytes) -> int:
+        """Count one more and return the number, from 1."""
+        return count(self.stage + b"/counts/" + counter)
+
+    def next_question(self) -> int:
+        """Return the number of the next question to the test process, from 1."""
+        self._questions += 1
+        return self._questions
+
+    def become_child(self) -> None:
+        """Go on as a child that was just forked: on a leash, with signals as at the start, and not on record."""
+        tick()
+        for number in self._on_signals:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        self._on_signals.clear()
+        self._broken_pipe_exit = None
+        self.stdin.is_open = False
+        self.call.close()
 
     def filled(self, template: bytes) -> bytes:
         """Return *template* with its holes filled."""
@@ -275,14 +411,28 @@ class Player:
     # Settings
 
     def _on_signal(self, _script: ScriptFile, words: list[bytes]) -> None:
-        self._exit_codes[int(words[1])] = int(words[3])
-        signal.signal(int(words[1]), self._signalled)
+        number = int(words[1])
+        self._on_signals[number] = (
+            int(words[3]) if words[2] == b"exit" else CONTINUE if words[2] == b"continue" else IGNORE
+        )
+        signal.signal(number, self._signalled)
 
     def _signalled(self, number: int, _frame: "FrameType | None") -> None:
         if self._finished:
             return
-        self.call.add((b"signal", b"%d" % number))
-        self.finish(self._exit_codes[number])
+        answer = self._on_signals[number]
+        if answer >= 0:
+            self.call.add((b"signal", b"%d" % number))
+            self.finish(answer)
+        self.call.add((b"caught", b"%d" % number))
+        if answer == CONTINUE:
+            if self._is_waiting:
+                self._is_waiting = False
+                raise NextStep
+            self._is_called_on = True
+
+    def _leave_stdin(self, _script: ScriptFile, _words: list[bytes]) -> None:
+        self.stdin.is_open = False
 
     def _on_broken_pipe(self, _script: ScriptFile, words: list[bytes]) -> None:
         self._broken_pipe_exit = int(words[2])
@@ -301,23 +451,51 @@ class Player:
 
     def _write(self, script: ScriptFile, words: list[bytes]) -> None:
         for piece in script.pieces(int(words[2])):
-            self._put(STREAMS[words[1]], piece)
-        self._after_step()
+            self.put(STREAMS[words[1]], piece)
+        self.after_step()
 
     def _fill(self, script: ScriptFile, words: list[bytes]) -> None:
-        self._put(STREAMS[words[1]], self.filled(script.payload(int(words[2]))))
-        self._after_step()
+        self.put(STREAMS[words[1]], self.filled(script.payload(int(words[2]))))
+        self.after_step()
 
     def _wait(self, _script: ScriptFile, words: list[bytes]) -> None:
         deadline_ns = time.monotonic_ns() + int(words[1]) * 1_000_000
         while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
-            if self.stdin.is_open:
-                self.stdin.wait(left_ns / 1e9)
-            else:
-                time.sleep(left_ns / 1e9)
+            self.wait_for_input(left_ns / 1e9)
 
     def _read_stdin(self, _script: ScriptFile, _words: list[bytes]) -> None:
-        self.stdin.read_to_end()
+        self.read_to_end()
+
+    def read_to_end(self) -> None:
+        """Record standard input up to its end, however long that takes."""
+        while self.stdin.is_open:
+            self.wait_for_input(None)
+
+    def wait_for_input(self, wait_s: "float | None") -> None:
+        """
+        Record what comes within *wait_s*, None for no limit; only wait when standard input has ended.
+
+        Raises:
+            NextStep: If a signal came that ends the wait.
+        """
+        # Before the look at signals that came earlier, so that none falls in between. Only the waiting itself
+        # may be left by an exception: not the reading, which would lose what it has read.
+        self._is_waiting = True
+        try:
+            if self._is_called_on:
+                self._is_called_on = False
+                raise NextStep
+            is_readable = False
+            if self.stdin.is_open:
+                is_readable = self.stdin.readable(wait_s)
+            elif wait_s is None:
+                signal.pause()
+            else:
+                time.sleep(wait_s)
+        finally:
+            self._is_waiting = False
+        if is_readable:
+            self.stdin.read()
 
     def _extend(self, script: ScriptFile, words: list[bytes]) -> None:
         assert self._play_extension is not None
@@ -325,19 +503,18 @@ class Player:
 
     def _hang(self, _script: ScriptFile, _words: list[bytes]) -> None:
         while True:
-            if self.stdin.is_open:
-                self.stdin.wait(None)
-            else:
-                signal.pause()
+            self.wait_for_input(None)
 
     def _exit(self, _script: ScriptFile, words: list[bytes]) -> None:
         self.finish(int(words[1]))
 
-    def _after_step(self) -> None:
+    def after_step(self) -> None:
+        """Record what came meanwhile."""
         if self.stdin.is_open:
             self.stdin.capture()
 
-    def _put(self, fd: int, data: bytes) -> None:
+    def put(self, fd: int, data: bytes) -> None:
+        """Write all of *data*."""
         written = 0
         while written < len(data):
             try:
@@ -389,9 +566,14 @@ def hold_leash(stage: bytes) -> None:
             pass
 
     signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, LEASH_INTERVAL_S, LEASH_INTERVAL_S)
+    tick()
     # The parent may have blocked it in the thread that started this process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+
+
+def tick() -> None:
+    """Look at the leash from time to time; a forked child has to say so once more."""
+    signal.setitimer(signal.ITIMER_REAL, LEASH_INTERVAL_S, LEASH_INTERVAL_S)
 
 
 def _working_folder() -> bytes:
@@ -432,6 +614,7 @@ def main(stage: bytes, argv: list[str], extension: "CodeType | None") -> None:
 
         extension: Code that defines ``start(player, settings) -> play``, for scripts that need one.
     """
+    player = None
     try:
         # The interpreter ignores SIGPIPE; other programs do not.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -441,5 +624,13 @@ def main(stage: bytes, argv: list[str], extension: "CodeType | None") -> None:
         hold_leash(stage)
         player.play()
     except Exception as error:  # noqa: BLE001 (whatever it is, the test must see it)
-        posix.write(2, b"api-simulator: this fake program cannot go on: %s\n" % repr(error).encode())
-        posix._exit(BROKEN_EXIT)
+        text = repr(error).encode(errors="backslashreplace")
+        try:
+            # First on record: nobody may be left who reads what it writes.
+            if player is not None:
+                player.begin()
+                player.call.add((b"broken", text))
+                player.record_end(BROKEN_EXIT)
+            posix.write(2, b"api-simulator: this fake program cannot go on: %s\n" % text)
+        finally:
+            posix._exit(BROKEN_EXIT)

@@ -11,15 +11,38 @@ from __future__ import annotations
 import os
 import threading
 
+from api_simulator.errors import ProgramStateError
+
 _lock = threading.Lock()
 _entries: list[str] = []
+#: The programs that were put there, by entry.
+_names: dict[str, str] = {}
 _made_here = False
 
 
-def prepend(entry: str) -> None:
-    """Put *entry* first on ``PATH``."""
+def prepend(entry: str, *, name: str | None = None, alone: bool = False) -> None:
+    """
+    Put *entry* first on ``PATH``.
+
+    Args:
+        entry: A folder.
+
+        name: The program in it.
+
+        alone: Whether it must be the only one of its name.
+
+    Raises:
+        ProgramStateError: If it must, and is not.
+    """
     global _made_here
     with _lock:
+        if name is not None:
+            if alone and name in _names.values():
+                raise ProgramStateError(
+                    f"a fake program {name!r} is on PATH already, and this one would hide it; leave its `with` block "
+                    "first, or give both behaviours to one program with when()"
+                )
+            _names[entry] = name
         found = os.environ.get("PATH")
         if not _entries:
             _made_here = found is None
@@ -32,6 +55,7 @@ def remove(entry: str) -> None:
     """Take *entry* off ``PATH``; whatever else is on it now stays."""
     with _lock:
         _entries.remove(entry)
+        _names.pop(entry, None)
         found = os.environ.get("PATH")
         if found is None:
             return

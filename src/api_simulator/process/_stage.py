@@ -5,9 +5,13 @@ The folder in which a fake program lives: executable, script, and what its invoc
 
     bin/NAME      what the code under test starts
     player        the player's bytecode, loaded by bin/NAME
+    player-steps  that of its rarer steps, loaded by the player when one of them comes
     script        what to play; replaced as a whole, so that an invocation always finds a complete one
     calls/        a file for each invocation
     counter       grows by one byte with each invocation: its size is the last one's number
+    counts/       the same for parts of a script
+    questions     a FIFO by which invocations ask this process, while somebody answers
+    answers/      what was answered
     waiters/      a FIFO for each thread that waits for invocations
     leash         a FIFO that this process holds open; when it closes, running fakes exit
     data/         for the kind of program: transcripts, configuration
@@ -27,7 +31,7 @@ from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
 from api_simulator.process._calls import CallsFolder, ProgramCall
-from api_simulator.process._executable import launcher, player_bytecode, write_executable
+from api_simulator.process._executable import launcher, player_bytecode, steps_bytecode, write_executable
 
 
 class Stage:
@@ -69,9 +73,10 @@ class Stage:
             raise
 
     def _furnish(self, extension: str | None, interpreter: str) -> None:
-        for name in ("bin", "calls", "waiters", "data"):
+        for name in ("bin", "calls", "counts", "answers", "waiters", "data"):
             (self.folder / name).mkdir()
         (self.folder / "player").write_bytes(player_bytecode(extension))
+        (self.folder / "player-steps").write_bytes(steps_bytecode())
         for name, content in launcher(str(self.folder), interpreter).items():
             place = self.executable if name == "launcher" else self.folder / name
             write_executable(place, content)

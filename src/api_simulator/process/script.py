@@ -19,8 +19,11 @@ Settings come first, each once (``on-signal`` once for a signal):
 ============================== ==============================================================
 ``on-signal NUMBER exit CODE`` exit with CODE at this signal; signals not named do what the
                                operating system does by default
+``on-signal NUMBER ignore``    put this signal on record and go on with what is being done
+``on-signal NUMBER continue``  the same, and end the wait or hang that is on, else the next one
 ``on-broken-pipe exit CODE``   exit with CODE when the reader of an output has gone; without
                                it SIGPIPE ends the program
+``leave-stdin``                never read standard input
 ``extension NBYTES``           the payload goes to the extension that the player was given
 ============================== ==============================================================
 
@@ -30,111 +33,139 @@ Steps are played in their order; a script that runs out exits with 0:
 ``write STREAM NBYTES``        write the payload to ``stdout`` or ``stderr``
 ``fill STREAM NBYTES``         the same with holes: a name between two zero bytes is replaced
                                by the value that the extension gave it
+``repeat STREAM TIMES NBYTES`` write the payload TIMES times
+``copy STREAM NBYTES``         write the content of the file whose path is the payload
+``close STREAM``               close ``stdin``, ``stdout`` or ``stderr``
 ``wait MS``                    at least this many milliseconds
+``read-line CODE NBYTES``      wait for a line of standard input that contains the payload; at
+                               the end of input exit with CODE, or go on if CODE is ``-``
 ``read-stdin``                 read standard input to its end
+``file MODE NBYTES``           MODE ``write`` or ``append``; the payload is the path, a zero
+                               byte, and what goes into the file; missing folders are made
+``spawn KEEPS GROUP NBYTES``   start a child that plays the payload (settings and steps, no
+                               first line); KEEPS names the streams that it shares, joined by
+                               commas, or is ``-``; GROUP is ``same``, or ``own`` for a session
+                               of its own
+``ask NUMBER``                 ask the test process's function NUMBER which steps to play here
+``fail-first COUNTER TIMES     the first TIMES invocations that get here write the payload to
+CODE NBYTES``                  standard error and exit with CODE; COUNTER names the file that
+                               counts them
+``refuse NBYTES``              say on standard error that no case fits, and the payload; exit
+                               with 127
 ``extend NBYTES``              hand the payload to the extension
 ``hang``                       stay alive, holding all descriptors, until a signal comes
 ``exit CODE``                  exit with this code, 0 to 255
+``die NUMBER``                 end by this signal
 ============================== ==============================================================
 
-The first line carries the version; a player refuses one that it does not know.
+In place of one script a file may have several, for different invocations. Then cases come first, each
+with its conditions, and after all of them the scripts, which are settings and steps as above::
+
+    api-simulator-script 1
+    case 0
+    env 10
+    NO_COLOR=1
+    nth 1 2
+    case 1
+    script 0 7
+    exit 1
+
+    script 1 0
+
+The first case all of whose conditions are met names the script that is played:
+
+============================== ==============================================================
+``case SCRIPT``                begins a case; conditions follow
+``args prefix NBYTES``         the arguments begin with those of the payload, each with a zero
+                               byte at its end; ``args exact``: they are those; ``args among``:
+                               those are among them, in this order
+``env NBYTES``                 the payload is ``NAME=value``, and the environment has it
+``no-env NBYTES``              the environment has no variable whose name is the payload
+``stdin NBYTES``               standard input, read to its end, contains the payload
+``nth COUNTER N``              this is the Nth invocation that meets the case's other conditions,
+                               whichever case is played; comes last
+``script NUMBER NBYTES``       the payload is the script
+============================== ==============================================================
+
+The first line carries the version; a player refuses one that it does not know, and a word that it does
+not know. The player sees to it that a child spawned holds the leash as well: it ends when the stage is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+import os
+from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from api_simulator.errors import ScriptError
+from api_simulator.process._steps import (
+    DEFAULT_SETTINGS,
+    MAX_WAIT_MS,
+    Ask,
+    Case,
+    CloseStream,
+    Copy,
+    Die,
+    Exit,
+    Extend,
+    FailFirst,
+    Fill,
+    Hang,
+    ReadLine,
+    ReadStdin,
+    Refuse,
+    Repeat,
+    Settings,
+    SignalAnswer,
+    Spawn,
+    StandardStream,
+    Step,
+    Stream,
+    Wait,
+    Write,
+    WriteFile,
+    exit_code_problem,
+    signal_problem,
+    step_problem,
+    wait_problem,
+)
+
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "HEADER",
+    "MAX_WAIT_MS",
+    "Ask",
+    "Case",
+    "CloseStream",
+    "Copy",
+    "Die",
+    "Exit",
+    "Extend",
+    "FailFirst",
+    "Fill",
+    "Hang",
+    "ReadLine",
+    "ReadStdin",
+    "Refuse",
+    "Repeat",
+    "Settings",
+    "SignalAnswer",
+    "Spawn",
+    "StandardStream",
+    "Step",
+    "Stream",
+    "Wait",
+    "Write",
+    "WriteFile",
+    "encode",
+    "encode_cases",
+    "exit_code_problem",
+    "signal_problem",
+    "step_problem",
+    "wait_problem",
+]
 
 HEADER = b"api-simulator-script 1\n"
-
-#: SIGKILL and SIGSTOP cannot be caught, SIGALRM belongs to the player.
-_NOT_TO_BE_CAUGHT = frozenset({9, 14, 19})
-
-#: A wait of a day is a mistake in the unit.
-MAX_WAIT_MS = 24 * 60 * 60 * 1000
-
-Stream: TypeAlias = Literal["stdout", "stderr"]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Write *data* to a stream."""
-
-    data: bytes
-    stream: Stream = "stdout"
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    r"""
-    Write a text that is known in full only when the program runs.
-
-    Attributes:
-        template: Bytes with holes, each a name between two zero bytes: ``b'{"cwd":\0cwd\0}'``.
-
-        stream: Where it goes.
-    """
-
-    template: bytes
-    stream: Stream = "stdout"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait at least *ms* milliseconds."""
-
-    ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReadStdin:
-    """Read standard input to its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extend:
-    """Hand *payload* to the extension."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Hang:
-    """Stay alive until a signal comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """Exit with *code*."""
-
-    code: int = 0
-
-
-Step: TypeAlias = Write | Fill | Wait | ReadStdin | Extend | Hang | Exit
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """
-    What holds during the whole script.
-
-    Attributes:
-        on_signal: Signal number to exit code; other signals keep their default.
-
-        on_broken_pipe: The exit code when the reader of an output has gone, None to die of SIGPIPE.
-
-        extension: What the player's extension is given at its start, None if the script needs none.
-    """
-
-    on_signal: Mapping[int, int] = field(default_factory=dict)
-    on_broken_pipe: int | None = None
-    extension: bytes | None = None
-
-
-DEFAULT_SETTINGS = Settings()
 
 
 def encode(steps: Iterable[Step], settings: Settings = DEFAULT_SETTINGS) -> bytes:
@@ -144,9 +175,27 @@ def encode(steps: Iterable[Step], settings: Settings = DEFAULT_SETTINGS) -> byte
     Raises:
         ScriptError: If a step or a setting cannot be played; the message has its place and the fix.
     """
-    parts = [HEADER, *_encode_settings(settings)]
+    return HEADER + _encode_body(steps, settings)
+
+
+def encode_cases(cases: Sequence[Case]) -> bytes:
+    """
+    Write several scripts as the bytes of one file; of the cases that fit the first one is played.
+
+    Raises:
+        ScriptError: If a step or a setting cannot be played; the message has its place and the fix.
+    """
+    heads = [_encode_conditions(number, case) for number, case in enumerate(cases)]
+    scripts = [
+        _framed(b"script %d" % number, _encode_body(case.steps, case.settings)) for number, case in enumerate(cases)
+    ]
+    return b"".join([HEADER, *heads, *scripts])
+
+
+def _encode_body(steps: Iterable[Step], settings: Settings) -> bytes:
+    parts = _encode_settings(settings)
     for index, step in enumerate(steps):
-        problem = _problem(step)
+        problem = step_problem(step)
         if problem is not None:
             raise ScriptError(f"step {index} ({type(step).__name__}): {problem}")
         if isinstance(step, Extend) and settings.extension is None:
@@ -157,16 +206,26 @@ def encode(steps: Iterable[Step], settings: Settings = DEFAULT_SETTINGS) -> byte
 
 def _encode_settings(settings: Settings) -> list[bytes]:
     lines = []
-    for number, code in sorted(settings.on_signal.items()):
-        if not 1 <= number <= 64 or number in _NOT_TO_BE_CAUGHT:
-            raise ScriptError(f"setting on_signal[{number}]: a program cannot answer this signal; leave it out")
-        _require_exit_code(f"on_signal[{number}]", code)
-        lines.append(b"on-signal %d exit %d\n" % (number, code))
+    for number, answer in sorted(settings.on_signal.items()):
+        problem = signal_problem(number)
+        if problem is not None:
+            raise ScriptError(f"setting on_signal[{number}]: {problem}")
+        if answer == "ignore" or answer == "continue":
+            lines.append(b"on-signal %d %s\n" % (number, answer.encode()))
+        else:
+            _require_exit_code(f"on_signal[{number}]", answer)
+            lines.append(b"on-signal %d exit %d\n" % (number, answer))
     if settings.on_broken_pipe is not None:
         _require_exit_code("on_broken_pipe", settings.on_broken_pipe)
         lines.append(b"on-broken-pipe exit %d\n" % settings.on_broken_pipe)
+    if settings.leave_stdin:
+        lines.append(b"leave-stdin\n")
     if settings.extension is not None:
         lines.append(_framed(b"extension", settings.extension))
+    if settings.fail_first is not None:
+        first = settings.fail_first
+        _require_exit_code("fail_first", first.code)
+        lines.append(_framed(b"fail-first %d %d %d" % (first.counter, first.times, first.code), first.stderr))
     return lines
 
 
@@ -176,33 +235,27 @@ def _require_exit_code(place: str, code: int) -> None:
         raise ScriptError(f"setting {place}: {problem}")
 
 
-def exit_code_problem(code: object) -> str | None:
-    """Say what is wrong with an exit code, None if nothing is."""
-    if isinstance(code, int) and not isinstance(code, bool) and 0 <= code <= 255:
-        return None
-    return f"exit code {code!r} does not exist; give an integer from 0 to 255"
+def _encode_conditions(number: int, case: Case) -> bytes:
+    lines = [b"case %d\n" % number]
+    if case.args is not None:
+        lines.append(_framed(b"args exact" if case.exact else b"args prefix", _joined(case.args)))
+    if case.containing:
+        lines.append(_framed(b"args among", _joined(case.containing)))
+    for name, value in case.env.items():
+        if value is None:
+            lines.append(_framed(b"no-env", os.fsencode(name)))
+        else:
+            lines.append(_framed(b"env", os.fsencode(f"{name}={value}")))
+    if case.stdin is not None:
+        lines.append(_framed(b"stdin", case.stdin))
+    if case.nth is not None:
+        lines.append(b"nth %d %d\n" % case.nth)
+    return b"".join(lines)
 
 
-def wait_problem(milliseconds: object) -> str | None:
-    """Say what is wrong with a duration, None if nothing is."""
-    if not isinstance(milliseconds, int) or isinstance(milliseconds, bool):
-        return f"milliseconds are an integer, got {milliseconds!r}"
-    if 0 <= milliseconds <= MAX_WAIT_MS:
-        return None
-    return f"cannot wait {milliseconds} ms; give 0 to {MAX_WAIT_MS} (a day)"
-
-
-def _problem(step: Step) -> str | None:
-    match step:
-        case Write(stream=stream) | Fill(stream=stream) if stream not in ("stdout", "stderr"):
-            return f"stream {stream!r} does not exist; give 'stdout' or 'stderr'"
-        case Fill(template=template) if template.count(b"\0") % 2:
-            return "the last hole is not closed; write each as a name between two zero bytes"
-        case Wait(ms=ms):
-            return wait_problem(ms)
-        case Exit(code=code):
-            return exit_code_problem(code)
-    return None
+def _joined(arguments: Sequence[str]) -> bytes:
+    # A zero byte after each, not between them: no arguments and one empty argument are two things.
+    return b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
 
 
 def _encode_step(step: Step) -> bytes:
@@ -211,16 +264,38 @@ def _encode_step(step: Step) -> bytes:
             return _framed(b"write " + stream.encode(), data)
         case Fill(template=template, stream=stream):
             return _framed(b"fill " + stream.encode(), template)
+        case Repeat(data=data, times=times, stream=stream):
+            return _framed(b"repeat %s %d" % (stream.encode(), times), data)
+        case Copy(path=path, stream=stream):
+            return _framed(b"copy " + stream.encode(), os.fsencode(path))
+        case CloseStream(stream=closed):
+            return b"close %s\n" % closed.encode()
         case Wait(ms=ms):
             return b"wait %d\n" % ms
+        case ReadLine(containing=containing, exit_at_end=code):
+            return _framed(b"read-line " + (b"-" if code is None else b"%d" % code), containing)
         case ReadStdin():
             return b"read-stdin\n"
+        case WriteFile(path=path, data=data, append=append):
+            return _framed(b"file append" if append else b"file write", os.fsencode(path) + b"\0" + data)
+        case Spawn(steps=steps, settings=settings, keeps=keeps, own_session=own_session):
+            streams = ",".join(sorted(keeps)).encode() or b"-"
+            group = b"own" if own_session else b"same"
+            return _framed(b"spawn %s %s" % (streams, group), _encode_body(steps, settings))
+        case Ask(number=number):
+            return b"ask %d\n" % number
+        case Refuse(text=text):
+            return _framed(b"refuse", text)
         case Extend(payload=payload):
             return _framed(b"extend", payload)
         case Hang():
             return b"hang\n"
         case Exit(code=code):
             return b"exit %d\n" % code
+        case Die(number=number):
+            return b"die %d\n" % number
+        case _:
+            assert_never(step)
 
 
 def _framed(words: bytes, payload: bytes) -> bytes:
