@@ -23,7 +23,6 @@ PACKAGE = Path(api_simulator.__file__).parent
 ALLOWED_DOUBLES = {
     "tests/claude/test_contract.py": "that users can set these names is the claim",
     "tests/contract/test_http_contract.py": "that users can set these names is the claim",
-    "tests/process/test_running.py": "shrinks the pieces that are read; the reading itself runs",
     "tests/process/test_waiting.py": "wraps the real wait to say when it begins; the wait itself runs",
 }
 

@@ -22,7 +22,8 @@ WORKER_KEY = "api_simulator_late"
 # Verdicts
 
 
-@pytest.hookimpl(wrapper=True)
+# Innermost: pytest's own plugins must have prepared the test before this one may refuse it.
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Note when the test began, and refuse a marker that asks for what does not exist."""
     # Or this frame would stand in the traceback of every fixture that fails, in suites that use nothing of this.
