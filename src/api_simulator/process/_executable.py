@@ -40,12 +40,28 @@ def launcher(folder: str, interpreter: str) -> dict[str, bytes]:
     if not interpreter:
         raise UnsupportedPlatformError("this interpreter does not know its own path (sys.executable is empty)")
     shebang = f"#!{interpreter} -SIc{_READ_FIRST_ARGUMENT}\n"
-    if len(os.fsencode(shebang)) <= _MAX_SHEBANG and not any(character.isspace() for character in interpreter):
+    if _fits_first_line(interpreter):
         return {"launcher": os.fsencode(shebang + _start(folder, "sys.argv[1:]"))}
     # `exec` keeps it one process.
     program = f"{_quoted(interpreter)} -SIc {_quoted(_READ_FIRST_ARGUMENT)} {_quoted(folder + '/launcher.py')}"
     shell = f'#!/bin/sh\nexec {program} "$0" "$@"\n'
     return {"launcher": os.fsencode(shell), "launcher.py": os.fsencode(_start(folder, "sys.argv[2:]"))}
+
+
+def _fits_first_line(interpreter: str) -> bool:
+    shebang = f"#!{interpreter} -SIc{_READ_FIRST_ARGUMENT}\n"
+    return len(os.fsencode(shebang)) <= _MAX_SHEBANG and not any(character.isspace() for character in interpreter)
+
+
+def playing_interpreter() -> str:
+    """
+    Return the path of the interpreter that plays.
+
+    That of the environment, or the one it was made from where only that one can stand in a script's first
+    line: the player needs the standard library alone, and a shell in between would add to its environment.
+    """
+    base: str = getattr(sys, "_base_executable", "")
+    return base if base and not _fits_first_line(sys.executable) and _fits_first_line(base) else sys.executable
 
 
 def _start(folder: str, argv: str) -> str:

@@ -24,14 +24,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
 from api_simulator.process._calls import CallsFolder, ProgramCall
-from api_simulator.process._executable import launcher, player_bytecode, steps_bytecode, write_executable
+from api_simulator.process._executable import (
+    launcher,
+    player_bytecode,
+    playing_interpreter,
+    steps_bytecode,
+    write_executable,
+)
 
 
 class Stage:
@@ -67,7 +72,7 @@ class Stage:
         self._lock = threading.Lock()
         self._leash: int | None = None
         try:
-            self._furnish(extension, sys.executable if interpreter is None else interpreter)
+            self._furnish(extension, playing_interpreter() if interpreter is None else interpreter)
         except BaseException:
             self.close()
             raise
