@@ -258,9 +258,9 @@ def test_repr_tells_state_and_number_of_routes():
 
     with server:
         server.register("GET", "/", ResponseSpec())
-        assert repr(server) == f"<MockHttpServer {server.url}, 1 routes>"
+        assert repr(server) == f"<MockHttpServer {server.url}, 1 route>"
 
-    assert repr(server) == "<MockHttpServer closed, 1 routes>"
+    assert repr(server) == "<MockHttpServer closed, 1 route>"
 
 
 # Answers

@@ -33,6 +33,8 @@ from api_simulator.errors import RouteError, SpecError
 
 #: More problems of one server are told by nobody; how many requests were unmatched stays exact.
 MAX_PROBLEMS = 1_000
+#: So many unmatched requests are explained where another number was expected.
+MAX_EXPLAINED = 5
 
 
 class Simulation:
@@ -281,17 +283,22 @@ class Simulation:
                 self._judge_routes(report)
             return report
 
+    def _unmatched_problems(self) -> list[Problem]:
+        return [problem for problem in self._problems if problem.kind == "unmatched"]
+
     def _fails(self, problem: Problem) -> bool:
         # What the user's own code raised is never forgiven by strict=False.
         return problem.kind != "unmatched" or (self.strict and self._expected_unmatched is None)
 
     def _judge_routes(self, report: VerificationReport) -> None:
         report.unmet += [
-            f"{text}: no answer was given; end it with .json(...), .respond(...), ..." for text in self.pending.values()
+            f"{text} was begun and never answered; end it with .json(...), .respond(...) or another verb"
+            for text in self.pending.values()
         ]
         if self._expected_unmatched is not None and self._unmatched != self._expected_unmatched:
             report.unmet.append(
                 f"expect_unmatched({self._expected_unmatched}): found {self._unmatched} unmatched requests"
+                + "".join(f"\n{problem.text}" for problem in self._unmatched_problems()[:MAX_EXPLAINED])
             )
         for mounted in self.routes:
             wanted = mounted.expectation

@@ -233,7 +233,7 @@ class PendingRoute:
             )
         if isinstance(answer, ResponseSpec) or callable(answer):
             return answer
-        raise RouteError(f"{word}: expected a ResponseSpec or a function of the request, got {answer!r}")
+        raise RouteError(f"{word}: {_expected(answer)}")
 
     def _mount(self, answers: tuple[Answer, ...], then: SequenceEnd = "repeat") -> MountedRoute:
         if self._mounted is not None:
@@ -243,6 +243,16 @@ class PendingRoute:
 
     def __repr__(self) -> str:
         return f"<PendingRoute {self._text}{'' if self._mounted is None else ', registered'}>"
+
+
+def _expected(answer: object) -> str:
+    """Say what an answer may be, and how to write what was probably meant."""
+    expected = f"expected a ResponseSpec or a function of the request (in a sequence also a status), got {answer!r}"
+    if isinstance(answer, list | tuple):
+        return f"{expected}; give the answers one by one, not as a list"
+    if isinstance(answer, dict | str | bytes):
+        return f"{expected}; write ResponseSpec(body=...)"
+    return expected
 
 
 class ShortForms(ABC):

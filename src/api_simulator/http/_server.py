@@ -314,7 +314,8 @@ class MockHttpServer(Registration, Verification):
 
     def __repr__(self) -> str:
         state = str(self._url) if self._serving is not None else "closed" if self._url is not None else "not started"
-        return f"<MockHttpServer {state}, {len(self.simulation.routes)} routes>"
+        count = len(self.simulation.routes)
+        return f"<MockHttpServer {state}, {count} {'route' if count == 1 else 'routes'}>"
 
 
 def _checked_port(port: object) -> int:
