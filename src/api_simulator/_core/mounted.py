@@ -140,9 +140,8 @@ class MountedRoute(TimingChecks):
 
             probability: With this probability, drawn from the server's seed.
         """
-        answer = fault if isinstance(fault, ResponseSpec) else ResponseSpec(fault=fault)
         self._troubles.append(
-            make_trouble(answer, on=on, between_s=between_s, probability=probability, now_ns=self._clock.now_ns())
+            make_trouble(fault, on=on, between_s=between_s, probability=probability, now_ns=self._clock.now_ns())
         )
         return self
 

@@ -70,6 +70,8 @@ class Simulation:
     ) -> None:
         self.name = name
         self.seed = seed
+        # As text, which is how it is mixed with route and call; not anew for each request.
+        self._seed_text = str(seed)
         self.strict = strict
         self.unused_fails = unused_fails
         self.clock = clock
@@ -108,7 +110,7 @@ class Simulation:
             decision, problem = decide(
                 self.routes,
                 request,
-                seed=str(self.seed),
+                seed=self._seed_text,
                 common=self._troubles,
                 limits=self._limits,
                 counted=current,
@@ -260,7 +262,7 @@ class Simulation:
     def unmatched(self) -> list[CapturedRequest]:
         """Return the last requests that matched no route; looking at them acknowledges nothing."""
         with self._lock:
-            return [problem.request for problem in self._problems if problem.kind == "unmatched"]
+            return [problem.request for problem in self._unmatched_problems()]
 
     def verdict(self, *, expectations: bool = True, since_ns: int = 0) -> VerificationReport:
         """

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
+from api_simulator._core.faults import AnyFault
 from api_simulator._core.specs import ResponseSpec
 from api_simulator.errors import RouteError
 
@@ -47,7 +48,7 @@ class Trouble:
 
 
 def make_trouble(
-    answer: ResponseSpec,
+    answer: ResponseSpec | AnyFault | str,
     *,
     on: int | Iterable[int] | None,
     between_s: tuple[float, float] | None,
@@ -55,11 +56,12 @@ def make_trouble(
     now_ns: int,
 ) -> Trouble:
     """
-    Read what a user said about when.
+    Read what a user said about what goes wrong, a fault or a whole answer, and when.
 
     Raises:
         RouteError: If a call number, a window or a probability makes no sense.
     """
+    spec = answer if isinstance(answer, ResponseSpec) else ResponseSpec(fault=answer)
     calls = None
     if on is not None:
         try:
@@ -81,4 +83,4 @@ def make_trouble(
             raise RouteError(f"fault: between_s is (from, to) in seconds with 0 <= from < to, got {between_s!r}")
     if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0 <= probability <= 1:
         raise RouteError(f"fault: probability is a number from 0 to 1, got {probability!r}")
-    return Trouble(answer, calls, window_ns, probability, now_ns)
+    return Trouble(spec, calls, window_ns, probability, now_ns)

@@ -166,10 +166,9 @@ class Registration(ShortForms):
 
             probability: With this probability, drawn from the server's seed.
         """
-        answer = fault if isinstance(fault, ResponseSpec) else ResponseSpec(fault=fault)
         now_ns = self.simulation.clock.now_ns()
         self.simulation.add_trouble(
-            make_trouble(answer, on=on, between_s=between_s, probability=probability, now_ns=now_ns)
+            make_trouble(fault, on=on, between_s=between_s, probability=probability, now_ns=now_ns)
         )
 
     def rate_limit(
