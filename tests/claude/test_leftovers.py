@@ -1,35 +1,23 @@
 """Nothing stays behind: descriptors, threads, processes, files."""
 
-import gc
-import os
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from api_simulator._core import live
 from api_simulator.claude import FakeClaudeCLI
 from api_simulator.errors import ProgramTimeoutError
+from tests.residue import residue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
 
 
-def left() -> tuple[object, ...]:
+def left() -> set[str]:
     """What a careless fake would leave."""
-    # What earlier tests left to the collector is not this one's.
-    gc.collect()
-    return (
-        len(list(Path("/proc/self/fd").iterdir())),
-        threading.active_count(),
-        Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text(),
-        len(live.of_type(FakeClaudeCLI)),
-        sorted(Path(tempfile.gettempdir()).iterdir()),
-        os.environ["PATH"],
-    )
+    return residue(FakeClaudeCLI, Path(tempfile.gettempdir()))
 
 
 def cycle() -> None:
@@ -54,7 +42,7 @@ def test_fifty_fakes_leave_nothing():
     for _ in range(50):
         cycle()
 
-    assert left() == before
+    assert left() - before == set()
 
 
 @pytest.mark.soak
@@ -66,7 +54,7 @@ def test_a_thousand_fakes_leave_nothing():
     for _ in range(1000):
         cycle()
 
-    assert left() == before
+    assert left() - before == set()
 
 
 @pytest.mark.soak
@@ -108,7 +96,7 @@ def test_a_timeout_leaves_nothing():
     with pytest.raises(ProgramTimeoutError):
         fake.run(timeout_s=0.3)
 
-    assert left() == before
+    assert left() - before == set()
     fake.close()
 
 

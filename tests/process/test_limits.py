@@ -7,15 +7,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from api_simulator._core import live
 from api_simulator.process import FakeProgram, FakePrograms, Script
 from tests.process.programs import start
+from tests.residue import residue
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hanging_timeout.py"
 
@@ -75,15 +74,6 @@ def test_a_child_that_keeps_the_pipe_does_not_outlive_a_killed_test_run():
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    def left() -> tuple[object, ...]:
-        return (
-            len(list(Path("/proc/self/fd").iterdir())),
-            threading.active_count(),
-            len(live.of_type(FakeProgram)),
-            list(tmp_path.iterdir()),
-            os.environ["PATH"],
-        )
-
     def cycle() -> None:
         with FakePrograms() as fake_program:
             tool = fake_program("tool").spawn_child().answer(lambda call: "x")
@@ -95,12 +85,12 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             start("other")
 
     cycle()
-    before = left()
+    before = residue(FakeProgram, tmp_path)
 
     for _ in range(20):
         cycle()
 
-    assert left() == before
+    assert residue(FakeProgram, tmp_path) - before == set()
 
 
 def test_a_program_starts_about_as_fast_as_a_bare_interpreter():
