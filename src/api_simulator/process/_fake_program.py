@@ -73,7 +73,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
             raise OptionError(f"name: {name!r} is not the name of a program; give one as on PATH, for instance 'git'")
         super().__init__(name)
         self._strict = bool(strict)
-        self._default = Script(on_change=self._written)
+        self._default = self._new_script()
         self._rules: list[_Rule] = []
         self._functions: list[AnswerFunction] = []
         self._answers: Answers | None = None
@@ -140,7 +140,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
             env=_environment(text, env or {}),
             stdin=stdin.encode() if isinstance(stdin, str) else stdin,
         )
-        rule = _Rule(conditions, call, Script(on_change=self._written), text, calling_place())
+        rule = _Rule(conditions, call, self._new_script(), text, calling_place())
         with self._lock:
             self._rules.append(rule)
             self._written()
@@ -149,7 +149,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
     def reset(self) -> None:
         """Forget all scripts, the calls so far and what was wrong with them; the executable stays."""
         with self._lock:
-            self._default = Script(on_change=self._written)
+            self._default = self._new_script()
             self._rules = []
             # New counters, so that what is counted begins anew.
             self._counters = {}
@@ -163,6 +163,10 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
 
     def _target(self) -> Script:
         return self._default
+
+    def _new_script(self) -> Script:
+        """Return an empty script of the kind that this program plays."""
+        return Script(on_change=self._written)
 
     # What happened
 

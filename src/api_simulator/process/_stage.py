@@ -26,6 +26,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
@@ -46,7 +47,8 @@ class Stage:
     Args:
         program: The executable's name.
 
-        extension: The full name of the module that extends the player, None if the script needs none.
+        extension: The full name of the module that extends the player, or of several that share one namespace, in
+            the order in which they are run; None if the script needs none.
 
         interpreter: The Python that plays the script, this process's by default.
 
@@ -59,7 +61,9 @@ class Stage:
         UnsupportedPlatformError: On Windows.
     """
 
-    def __init__(self, program: str, *, extension: str | None = None, interpreter: str | None = None) -> None:
+    def __init__(
+        self, program: str, *, extension: str | Sequence[str] | None = None, interpreter: str | None = None
+    ) -> None:
         if os.name != "posix":
             raise UnsupportedPlatformError(
                 f"the fake {program!r} needs FIFOs, signals and executable scripts, which this operating system "
@@ -72,12 +76,13 @@ class Stage:
         self._lock = threading.Lock()
         self._leash: int | None = None
         try:
-            self._furnish(extension, playing_interpreter() if interpreter is None else interpreter)
+            parts = (extension,) if isinstance(extension, str) else tuple(extension or ())
+            self._furnish(parts, playing_interpreter() if interpreter is None else interpreter)
         except BaseException:
             self.close()
             raise
 
-    def _furnish(self, extension: str | None, interpreter: str) -> None:
+    def _furnish(self, extension: tuple[str, ...], interpreter: str) -> None:
         for name in ("bin", "calls", "counts", "answers", "waiters", "data"):
             (self.folder / name).mkdir()
         (self.folder / "player").write_bytes(player_bytecode(extension))
