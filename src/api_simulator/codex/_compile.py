@@ -79,8 +79,8 @@ class Compiler:
             case Begins(streaming=streaming):
                 if streaming:
                     yield "answer", b""
-            case Says(text=text):
-                yield from self._message(text)
+            case Says(text=text, phase=phase):
+                yield from self._message(text, phase)
             case Reasons(summary=summary):
                 yield from self._reasoning(summary)
             case Commands(commands=commands):
@@ -134,13 +134,13 @@ class Compiler:
         for record in records:
             yield "record", record
 
-    def _message(self, text: str) -> Iterator[Instruction]:
+    def _message(self, text: str, phase: str | None) -> Iterator[Instruction]:
         key = self._key()
         self._has_answered = True
         yield "answer", b""
         yield from self._shown(key, "completed", "agent_message", text=text)
         yield "say-raw", f"codex\n{text}\n".encode()
-        yield from self._records(self._rollout.agent_message(key, text))
+        yield from self._records(self._rollout.agent_message(key, text, phase))
         yield "last", text.encode()
 
     def _reasoning(self, summary: tuple[str, ...]) -> Iterator[Instruction]:
@@ -339,16 +339,19 @@ class Compiler:
                 yield "count", b""
 
     def _failure(self, step: Fails) -> Iterator[Instruction]:
+        if step.is_full:
+            yield "fill", b""
         for _ in range(step.counts):
             yield "count", b""
         error = {"message": step.message, "codex_error_info": step.info}
         yield "print", event("error", message=step.message)
         yield (
             "fail",
-            framed([("record", self._rollout.task_complete(error, answered=self._has_answered))]),
+            framed([("record", self._rollout.task_complete(error, answered=self._has_answered or step.answered))]),
         )
         yield "print", event("turn.failed", error={"message": step.message})
         yield "say-raw", f"ERROR: {step.message}\nERROR: {step.message}\n".encode()
+        yield "say-used", b""
 
 
 def settings(rollout: Rollout) -> list[Instruction]:
@@ -367,7 +370,7 @@ def settings(rollout: Rollout) -> list[Instruction]:
         ("meta", rollout.session_meta(forked=False)),
         ("meta-forked", rollout.session_meta(forked=True)),
         ("git", rollout.git()),
-        *((f"profile-{name}", rollout.sandbox_profile(name)) for name in ("read-only", "workspace-write", "danger-full-access")),
+        *((f"profile-{name}", rollout.sandbox_profile(name)) for name in ("", "read-only", "workspace-write", "danger-full-access")),
         ("begin", framed([("print", event("thread.started", thread_id=inside("thread"))), ("say", _header())])),
         ("turn-new", records(started, developer, surroundings, full, context, applied)),
         ("turn-resume", records(applied, started, context)),

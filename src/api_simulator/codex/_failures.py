@@ -66,7 +66,7 @@ _FATAL: dict[str, tuple[str, str, int]] = {
 }
 
 
-def stream_failure(call: str, kind: str, times: int | None) -> list[Retries | Fails]:
+def stream_failure(call: str, kind: str, times: int | None, limit: int) -> list[Retries | Fails]:
     """
     Return what a stream that goes wrong causes.
 
@@ -77,21 +77,23 @@ def stream_failure(call: str, kind: str, times: int | None) -> list[Retries | Fa
 
         times: How often, None for always.
 
+        limit: How often it is tried again.
+
     Raises:
         ScriptError: If there is no such failure, or it cannot happen so often.
     """
     if kind in _RETRIED:
-        return _retried(call, _RETRIED[kind], times, info="other", streamed=True)
+        return _retried(call, _RETRIED[kind], times, limit, info="other", streamed=True, answered=kind == "cut")
     if kind in _FATAL:
         if times not in (None, 1):
             raise ScriptError(f"{call}: {kind} is fatal at once; leave times out")
         message, info, counts = _FATAL[kind]
-        return [Fails(message, info, counts)]
+        return [Fails(message, info, counts, is_full=counts == 2)]
     raise ScriptError(f"{call}: no such failure; give one of {', '.join(get_args(StreamFailure))}")
 
 
 def http_failure(
-    call: str, status: int, times: int | None, message: str, retry_after: bool, code: str | None
+    call: str, status: int, times: int | None, message: str, *, retry_after: bool, code: str | None, limit: int
 ) -> list[Retries | Fails]:
     """
     Return what an HTTP error causes; *times* is how often, None for always.
@@ -112,7 +114,7 @@ def http_failure(
             _checked_times(call, times, 29)
             return []
         text = "We\u2019re currently experiencing high demand, which may cause temporary errors."
-        return _retried(call, text, None, info="internal_server_error", streamed=False)
+        return _retried(call, text, None, limit, info="internal_server_error", streamed=False)
     phrase = _phrase(status)
     if status == 429:
         text = f"exceeded retry limit, last status: {phrase}, request id: req_1"
@@ -121,10 +123,10 @@ def http_failure(
             if times not in (None, 1):
                 raise ScriptError(f"{call}: a 429 without retry-after is fatal at once; give retry_after=True")
             return [Fails(text, info)]
-        return _retried(call, text, times, info=info, streamed=False)
+        return _retried(call, text, times, limit, info=info, streamed=False)
     text = f"unexpected status {phrase}: {message}, url: http://127.0.0.1:8080/v1/responses, request id: req_1"
     return _retried(
-        call, text, times, info={"http_connection_failed": {"http_status_code": status}}, streamed=False
+        call, text, times, limit, info={"http_connection_failed": {"http_status_code": status}}, streamed=False
     )
 
 
@@ -142,11 +144,21 @@ def _named_failure(status: int, message: str, code: str | None) -> Fails | None:
 
 
 def _retried(
-    call: str, text: str, times: int | None, *, info: str | Mapping[str, Any], streamed: bool
+    call: str,
+    text: str,
+    times: int | None,
+    limit: int,
+    *,
+    info: str | Mapping[str, Any],
+    streamed: bool,
+    answered: bool = False,
 ) -> list[Retries | Fails]:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ScriptError(f"{call}: limit={limit!r}: expected how often it is tried again, 0 or more")
     if times is None:
-        return [Retries(text, LIMIT, LIMIT, streamed), Fails(text, info, int(streamed))]
-    return [Retries(text, _checked_times(call, times, LIMIT), LIMIT, streamed)]
+        failure = Fails(text, info, int(streamed), answered)
+        return [Retries(text, limit, limit, streamed), failure] if limit else [failure]
+    return [Retries(text, _checked_times(call, times, limit), limit, streamed)]
 
 
 def _checked_times(call: str, times: object, limit: int) -> int:

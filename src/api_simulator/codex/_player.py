@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     )
     from api_simulator.process._player import Player
 
+#: What the context window holds.
+WINDOW = 258400
+
 CORRUPTION = b"\xff<corrupt>"
 
 BWRAP_WARNING = (
@@ -90,6 +93,8 @@ class Turn:
             b"in-tool": self._set_tool,
             b"todo": self._set_todo,
             b"left": self._left.append,
+            b"fill": self._fill_window,
+            b"say-used": self._say_used,
             b"complete": self._complete,
             b"fail": self._fail,
         }
@@ -283,9 +288,12 @@ class Turn:
 
     def _set_values(self, line: "CommandLine", cwd: bytes, prompt: bytes) -> None:
         model = line.options.get(b"--model", self._settings[b"model"])
-        sandbox = line.options.get(b"--sandbox", b"read-only")
+        asked = line.options.get(b"--sandbox", b"")
         if b"--dangerously-bypass-approvals-and-sandbox" in line.options:
-            sandbox = b"danger-full-access"
+            asked = b"danger-full-access"
+        sandbox = asked or b"read-only"
+        # Of a model that it does not know the program has no such hash.
+        known = b',"comp_hash":"2911"' if model.startswith(b"gpt-") else b""
         run = b"%012x" % self._player.call.number
         earlier = self._earlier
         thread = earlier.thread if earlier is not None and self._kind == b"resume" else self._settings[b"thread"][:24] + run
@@ -307,7 +315,7 @@ class Turn:
                 b"model-plain": model,
                 b"sandbox": sandbox,
                 b"sandbox-plain": SANDBOXES.get(sandbox, sandbox),
-                b"profile": self._settings[b"profile-" + sandbox],
+                b"profile": known + self._settings[b"profile-" + asked],
                 b"parent": earlier.thread if earlier is not None else b"",
                 b"parent-ordinal": b"%d" % (earlier.ordinal if earlier is not None else 0),
                 b"git": self._settings[b"git"] if is_in_git(cwd) else b"",
@@ -441,9 +449,17 @@ class Turn:
                 )
         if self._json:
             return
-        self._player.put(2, b"tokens used\n%s\n" % thousands(totals))
+        self._say_used(b"")
         if self._last is not None and not posix.isatty(1):
             self._out(self._last + b"\n")
+
+    def _say_used(self, _payload: bytes) -> None:
+        if any(self._thread_totals):
+            totals = dict(zip(USAGE_KEYS, self._thread_totals, strict=True))
+            self._say_raw(b"tokens used\n%s\n" % thousands(totals))
+
+    def _fill_window(self, _payload: bytes) -> None:
+        self._thread_totals = [WINDOW, 0, 0, 0, 0]
 
     def _fail(self, template: bytes) -> None:
         self._begin_turn(b"")

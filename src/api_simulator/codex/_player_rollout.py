@@ -121,7 +121,8 @@ class Earlier:
         self.thread = thread
         self.path = path
         content = read_ends(path)
-        self.cwd = between(content, b'"cwd":', b",")
+        context = content.rfind(b'"type":"turn_context"')
+        self.cwd = between(content[max(context, 0) :].partition(b"\n")[0], b'"cwd":', b",")
         self.sandbox = between(content, b'"sandbox_policy":{"type":"', b'"')
         ordinal = between(content, b'"ordinal":', b",")
         self.ordinal = int(ordinal) + 1 if ordinal.isdigit() else content.count(b"\n")

@@ -196,7 +196,6 @@ class Rollout:
                 "approvals_reviewer": "user",
                 "permission_profile": {"type": inside("sandbox")},
                 "model": whole("model"),
-                "comp_hash": "2911",
                 "collaboration_mode": {"mode": "default", "settings": mode},
                 "multi_agent_version": "v1",
                 "realtime_active": False,
@@ -208,12 +207,10 @@ class Rollout:
 
     @staticmethod
     def sandbox_profile(sandbox: str) -> bytes:
-        """Return the keys that a turn's settings have more in this sandbox."""
-        if sandbox == "danger-full-access":
-            return b""
+        """Return the keys that a turn's settings have more in this sandbox, an empty name being the default."""
         if sandbox == "workspace-write":
-            return b',"active_permission_profile":{"id":":workspace"}'
-        return b',"active_permission_profile":{"id":":read-only"}'
+            return b',"file_system_sandbox_policy":{"kind":"restricted","entries":[]}'
+        return b"" if sandbox else b',"active_permission_profile":{"id":":read-only"}'
 
     def settings_applied(self) -> bytes:
         """Return the record of a thread's settings."""
@@ -235,11 +232,12 @@ class Rollout:
 
     # What the agent does
 
-    def agent_message(self, key: str, text: str) -> list[bytes]:
+    def agent_message(self, key: str, text: str, phase: str | None) -> list[bytes]:
         """Return the records of a message."""
         message_id = f"msg_{self.fresh('message', key)}"
+        phased = {"phase": phase} if phase is not None else {}
         return [
-            self._completed("AgentMessage", message_id, content=[{"type": "Text", "text": text}]),
+            self._completed("AgentMessage", message_id, content=[{"type": "Text", "text": text}], **phased),
             self._response(
                 {
                     "type": "message",
@@ -247,6 +245,7 @@ class Rollout:
                     "id": message_id,
                     "role": "assistant",
                     "content": [{"type": "output_text", "text": text, "annotations": []}],
+                    **phased,
                     "internal_chat_message_metadata_passthrough": self._of_turn,
                 }
             ),

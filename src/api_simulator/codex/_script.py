@@ -57,9 +57,9 @@ class AgentSteps(Steps):
         """
         return self._act(f"begins(streaming={streaming!r})", Begins(bool(streaming)))
 
-    def message(self, text: str) -> Self:
-        """Say *text*; the last message of the turn is the answer."""
-        return self._act(f"message({text!r:.40})", Says(_text("message", text)))
+    def message(self, text: str, *, phase: str | None = None) -> Self:
+        """Say *text*; the last message of the turn is the answer. *phase* is what the API says of it, on record only."""
+        return self._act(f"message({text!r:.40})", Says(_text("message", text), phase))
 
     def reasoning(self, *summary: str) -> Self:
         """Think; the parts of the summary are shown as one item, and no item is shown without any."""
@@ -227,6 +227,7 @@ class AgentSteps(Steps):
         message: str = "Something went wrong.",
         retry_after: bool = False,
         code: str | None = None,
+        limit: int = LIMIT,
     ) -> Self:
         """
         Let the API answer with an HTTP error; what follows from it is as measured.
@@ -242,9 +243,16 @@ class AgentSteps(Steps):
 
             code: The code in the body where it matters: ``"context_length_exceeded"``, ``"server_is_overloaded"``,
                 ``"insufficient_quota"``, ``"usage_limit_reached"``, ``"model_not_found"`` ...
+
+            limit: How often the program tries again (``stream_max_retries``).
         """
         call = f"api_error({status!r}, times={times!r})"
-        return self._fail(call, http_failure(call, status, times, _text(call, message), retry_after, code))
+        return self._fail(
+            call,
+            http_failure(
+                call, status, times, _text(call, message), retry_after=bool(retry_after), code=code, limit=limit
+            ),
+        )
 
     def error_401(self, *, times: int | None = None) -> Self:
         """Let the API refuse the key: five announced attempts, and the turn fails, unless *times* says less."""
@@ -254,7 +262,7 @@ class AgentSteps(Steps):
         """Let the API answer 429: fatal at once without ``retry-after``, else tried again five times."""
         return self.api_error(429, times=times, retry_after=retry_after)
 
-    def stream_error(self, kind: StreamFailure, *, times: int | None = None) -> Self:
+    def stream_error(self, kind: StreamFailure, *, times: int | None = None, limit: int = LIMIT) -> Self:
         """
         Let the API's stream of events go wrong.
 
@@ -263,12 +271,14 @@ class AgentSteps(Steps):
                 incomplete response, for instance ``"server_error"`` or ``"context_length_exceeded"``.
 
             times: How often, so that the turn goes on afterwards; None for always, and the turn fails.
+
+            limit: How often the program tries again (``stream_max_retries``).
         """
         call = f"stream_error({kind!r}, times={times!r})"
-        return self._fail(call, stream_failure(call, kind, times))
+        return self._fail(call, stream_failure(call, kind, times, limit))
 
     def cut_stream(self, *, times: int | None = None) -> Self:
-        """Cut the API's connection in the middle of its answer."""
+        """Cut the API's connection in the middle of its answer; right after a command, of the answer that had it."""
         return self.stream_error("cut", times=times)
 
     def no_connection(self, *, times: int = 3) -> Self:

@@ -47,9 +47,10 @@ class Begins:
 
 @dataclass(frozen=True, slots=True)
 class Says:
-    """The agent says something."""
+    """The agent says something; ``phase`` is what the API says of it, if anything."""
 
     text: str
+    phase: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +186,17 @@ class Fails:
         info: The kind of error in the session file.
 
         counts: How many ``token_count`` records the last attempt leaves.
+
+        answered: Whether a part of the answer had come.
+
+        is_full: Whether the context window was full: it counts as used then.
     """
 
     message: str
     info: str | Mapping[str, Any]
     counts: int = 0
+    answered: bool = False
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
