@@ -35,6 +35,8 @@ class Case:
 
         stderr: Whether the number of lines on standard error is compared.
 
+        said_lines: How many lines come on standard error before a signal is sent, if not all but the last.
+
         optional_end: A record type that may be missing at the end of the session file, because there it is a race.
     """
 
@@ -43,7 +45,7 @@ class Case:
     before: tuple[tuple[str, ...], ...] = ()
     stderr: bool = True
     optional_end: str = ""
-    options: tuple[tuple[str, Any], ...] = ()
+    said_lines: int | None = None
     is_git: bool = True
 
 
@@ -173,8 +175,8 @@ _GROUPS: list[tuple[str, Case]] = [
      Case(lambda fake: fake.stream_error("context_length_exceeded"), '.stream_error("context_length_exceeded")')),
     ("sse_failed_invalid_prompt", Case(lambda fake: fake.stream_error("invalid_prompt"), '.stream_error("invalid_prompt")')),
     ("sse_failed_quota", Case(lambda fake: fake.stream_error("insufficient_quota"), '.stream_error("insufficient_quota")')),
-    ("conn_refused_retries_zero conn_refused_text",
-     Case(lambda fake: fake.no_connection(), ".no_connection()", stderr=False)),
+    ("conn_refused_retries_zero", Case(lambda fake: fake.no_connection(), ".no_connection()")),
+    ("conn_refused_text", Case(lambda fake: fake.no_connection(times=7), ".no_connection(times=7)")),
     ("openai_codex_api_key",
      Case(lambda fake: _fallback(fake).warning("Falling back").message("a"),
           '.event({"type": "error", ...}) four times, .warning("Falling back ...").message("a")', stderr=False)),
@@ -182,7 +184,8 @@ _GROUPS: list[tuple[str, Case]] = [
      Case(lambda fake: fake.begins(streaming=True).hang(), ".begins(streaming=True).hang()")),
     ("sigint_twice", Case(lambda fake: fake.begins().hang(), ".begins().hang()")),
     ("sigint_in_tool_text sessions_after_sigint_tool_0",
-     Case(lambda fake: fake.command_hangs("sleep 60"), '.command_hangs("sleep 60")', optional_end="item_completed")),
+     Case(lambda fake: fake.command_hangs("sleep 60"), '.command_hangs("sleep 60")', stderr=False,
+          optional_end="item_completed", said_lines=16)),
     ("sigkill_in_tool", Case(lambda fake: fake.command_hangs("sleep 60"), '.command_hangs("sleep 60")')),
     ("resume_1_id resume_2_last resume_3_json_before resume_4_text resume_5_stdin_dash resume_12_last_all_other_cwd",
      Case(_message, '.message("hello")', before=(FIRST,))),

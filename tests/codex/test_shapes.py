@@ -36,8 +36,8 @@ def event_shape(line: str) -> dict[str, Any]:
         for key, value in event.items()
     }
     shape = {"type": event["type"], "keys": keys}
-    if attempt := re.match(r"Reconnecting... (\d+)/(\d+)", event.get("message", "")):
-        shape["reconnect"] = [int(attempt[1]), int(attempt[2])]
+    if attempt := re.match(r"Reconnecting... (?:(\d+)/(\d+)|(waiting for network))", event.get("message", "")):
+        shape["reconnect"] = attempt[3] or [int(attempt[1]), int(attempt[2])]
     if "item" in event:
         item = event["item"]
         shape |= {"item_type": item["type"], "item_id": item["id"]}
@@ -60,6 +60,28 @@ def record_shape(line: str) -> dict[str, Any]:
     return shape
 
 
+def talk(process: subprocess.Popen[bytes], given: bytes, shape: dict[str, Any]) -> tuple[bytes, bytes]:
+    number = shape["signal"] or (signal.SIGKILL if shape["timed_out"] else None)
+    if number is None:
+        return process.communicate(given, timeout=30)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.close()
+    process.stdin = None
+    # Whatever it has to say before it hangs; in text mode one line more comes with SIGINT.
+    if shape["stdout_raw_lines"]:
+        said = b"".join(process.stdout.readline() for _ in range(shape["stdout_raw_lines"]))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        return said + out, err
+    lines = CASES[shape["case"]].said_lines or shape["stderr_lines"] - (number == signal.SIGINT)
+    said = b"".join(process.stderr.readline() for _ in range(lines))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    return out, said + err
+
+
 def run(fake: FakeCodexCLI, arguments: list[str], shape: dict[str, Any], folder: Path) -> tuple[int, bytes, bytes]:
     """Run the fake as the real program was run, and send the signal that it was sent."""
     given = {"text": b"from stdin\n", None: b"", "empty": b""}[shape["stdin"]]
@@ -72,24 +94,10 @@ def run(fake: FakeCodexCLI, arguments: list[str], shape: dict[str, Any], folder:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        number = shape["signal"] or (signal.SIGKILL if shape["timed_out"] else None)
-        if number is None:
-            out, err = process.communicate(given, timeout=30)
-        else:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdin.close()
-            process.stdin = None
-            # Whatever it has to say before it hangs.
-            source, lines = (process.stdout, shape["stdout_raw_lines"]) if shape["stdout_raw_lines"] else (
-                process.stderr,
-                22 if shape["timed_out"] else shape["stderr_lines"] - (number == signal.SIGINT),
-            )
-            said = b"".join(source.readline() for _ in range(lines))
-            process.send_signal(number)
-            out, err = process.communicate(timeout=30)
-            out, err = (said + out, err) if source is process.stdout else (out, said + err)
+        try:
+            out, err = talk(process, given, shape)
+        finally:
+            process.kill()
     return process.returncode, out, err
 
 

@@ -73,12 +73,14 @@ class Compiler:
         return done
 
     def _instructions(self, step: AgentStep, *, is_broken: bool) -> Iterator[Instruction]:
+        # Everywhere the state and the record come before the line: who has seen the line may send a signal at once.
+        if isinstance(step, Begins) and step.streaming:
+            yield "answer", b""
         if not isinstance(step, Warns | Costs):
             yield "turn", b""
         match step:
-            case Begins(streaming=streaming):
-                if streaming:
-                    yield "answer", b""
+            case Begins():
+                pass
             case Says(text=text, phase=phase):
                 yield from self._message(text, phase)
             case Reasons(summary=summary):
@@ -138,10 +140,10 @@ class Compiler:
         key = self._key()
         self._has_answered = True
         yield "answer", b""
-        yield from self._shown(key, "completed", "agent_message", text=text)
-        yield "say-raw", f"codex\n{text}\n".encode()
         yield from self._records(self._rollout.agent_message(key, text, phase))
         yield "last", text.encode()
+        yield from self._shown(key, "completed", "agent_message", text=text)
+        yield "say-raw", f"codex\n{text}\n".encode()
 
     def _reasoning(self, summary: tuple[str, ...]) -> Iterator[Instruction]:
         key = self._key()
@@ -165,6 +167,8 @@ class Compiler:
             yield "record", self._rollout.function_call(key, "exec_command", {"cmd": command.line})
         yield from self._called(is_broken=is_broken)
         for key, command in keyed:
+            if command.state == "hangs":
+                yield "in-tool", self._rollout.call_output(key, "Wall time: 1.0 seconds\naborted by user")
             if command.state != "hidden":
                 yield from self._shown(
                     key,
@@ -177,9 +181,8 @@ class Compiler:
                 )
         for key, command in keyed:
             if command.state == "hangs":
-                yield "in-tool", self._rollout.call_output(key, "Wall time: 1.0 seconds\naborted by user")
-                yield "say-raw", b"exec\n"
-                yield "say", _shell(command.line).encode().replace(b"\0", b"") + b" in \0cwd-plain\0\n"
+                yield "say-raw", f"exec\n{_shell(command.line)} in ".encode()
+                yield "say", b"\0cwd-plain\0\n"
                 return
             if command.state == "done":
                 yield from self._ended(key, command)
