@@ -14,19 +14,23 @@ The folder in which a fake program lives: executable, script, and what its invoc
     answers/      what was answered
     waiters/      a FIFO for each thread that waits for invocations
     leash         a FIFO that this process holds open; when it closes, running fakes exit
+    lifetime      in place of the leash where a program is installed: the seconds that an invocation may live
     data/         for the kind of program: transcripts, configuration
 
 Nothing is registered for the interpreter's end, no thread is started: who makes a stage closes it. The
-leash makes sure that no process outlives this one, however it ends.
+leash makes sure that no process outlives this one, however it ends. Only an installed program (:func:`installing`) has
+no process to be held by: each of its invocations ends after a time instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
@@ -38,6 +42,20 @@ from api_simulator.process._executable import (
     steps_bytecode,
     write_executable,
 )
+
+
+#: The folder for the next stage, and the seconds that its invocations may live.
+_installed: ContextVar[tuple[Path, float] | None] = ContextVar("installed", default=None)
+
+
+@contextlib.contextmanager
+def installing(folder: Path, lifetime_s: float) -> Iterator[None]:
+    """Let a stage that is made meanwhile stand in *folder*, without a leash: it outlives this process."""
+    token = _installed.set((folder, lifetime_s))
+    try:
+        yield
+    finally:
+        _installed.reset(token)
 
 
 class Stage:
@@ -69,7 +87,12 @@ class Stage:
                 f"the fake {program!r} needs FIFOs, signals and executable scripts, which this operating system "
                 f"({os.name}) does not have; skip the test here, or run it on Linux, macOS or in WSL"
             )
-        self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+        self._installed = _installed.get()
+        if self._installed is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+        else:
+            self.folder = self._installed[0]
+            self.folder.mkdir(mode=0o700, parents=True)
         self.executable = self.folder / "bin" / program
         self.calls_folder = CallsFolder(self.folder / "calls")
         self._owner_pid = os.getpid()
@@ -90,6 +113,9 @@ class Stage:
         for name, content in launcher(str(self.folder), interpreter).items():
             place = self.executable if name == "launcher" else self.folder / name
             write_executable(place, content)
+        if self._installed is not None:
+            (self.folder / "lifetime").write_text(f"{self._installed[1]:g}")
+            return
         os.mkfifo(self.folder / "leash", 0o600)
         # Read and write: opening it for writing only would fail, as nobody reads yet.
         self._leash = os.open(self.folder / "leash", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
