@@ -315,7 +315,7 @@ class Turn:
                 b"model-plain": model,
                 b"sandbox": sandbox,
                 b"sandbox-plain": SANDBOXES.get(sandbox, sandbox),
-                b"profile": known + self._settings[b"profile-" + asked],
+                b"profile": known + self._settings.get(b"profile-" + asked, b""),
                 b"parent": earlier.thread if earlier is not None else b"",
                 b"parent-ordinal": b"%d" % (earlier.ordinal if earlier is not None else 0),
                 b"git": self._settings[b"git"] if is_in_git(cwd) else b"",

@@ -199,7 +199,7 @@ def _step_model(program: type) -> type[BaseModel]:
         first_line = inspect.cleandoc(method.__doc__ or "").partition("\n")[0]
         arguments = create_model(name, __config__=_STRICT, __doc__=first_line or None, **parameters)
         fields[name] = (arguments | None, Field(default=None, description=first_line))
-    return create_model("Step", __base__=_OneStep, **fields)
+    return create_model("Step" if nested is not None else "ChildStep", __base__=_OneStep, **fields)
 
 
 def _is_builder(method: Callable[..., Any]) -> bool:
