@@ -37,7 +37,9 @@ def test_the_program_is_played_once_with_its_own_arguments(tmp_path: Path):
         {"exit": {"code": 3}},
     )
 
-    done = run("run-fake", "tool", "--script", script, "--journal", tmp_path / "j.json", "--", "--json", "-x", input="in")
+    done = run(
+        "run-fake", "tool", "--script", script, "--journal", tmp_path / "j.json", "--", "--json", "-x", input="in"
+    )
 
     assert (done.returncode, done.stdout, done.stderr) == (3, "ready\n", "careful\n")
     (call,) = json.loads((tmp_path / "j.json").read_text())
@@ -60,7 +62,9 @@ def test_with_json_the_run_is_one_value_that_agrees_with_the_exit_status(tmp_pat
         ("codex", {"message": {"text": "hello"}}, ["exec", "--skip-git-repo-check", "hi"], "hello"),
     ],
 )
-def test_profiles_have_their_own_steps(tmp_path: Path, name: str, step: dict[str, Any], arguments: list[str], line: str):
+def test_profiles_have_their_own_steps(
+    tmp_path: Path, name: str, step: dict[str, Any], arguments: list[str], line: str
+):
     done = run("run-fake", name, "--script", write(tmp_path / "s.json", step), "--", *arguments, input="")
 
     assert (done.returncode, done.stdout) == (0, line + "\n")
@@ -68,7 +72,9 @@ def test_profiles_have_their_own_steps(tmp_path: Path, name: str, step: dict[str
 
 def test_toml_says_the_same(tmp_path: Path):
     script = tmp_path / "s.toml"
-    script.write_text('[[steps]]\nwrite_line = { text = "hi" }\n[[when]]\nargs = ["-v"]\n[[when.steps]]\nexit = { code = 4 }\n')
+    script.write_text(
+        '[[steps]]\nwrite_line = { text = "hi" }\n[[when]]\nargs = ["-v"]\n[[when.steps]]\nexit = { code = 4 }\n'
+    )
 
     assert run("run-fake", "tool", "--script", script).stdout == "hi\n"
     assert run("run-fake", "tool", "--script", script, "--", "-v").returncode == 4
@@ -88,7 +94,10 @@ def test_a_signal_goes_to_the_program_and_its_death_comes_back(tmp_path: Path):
 #: What is wrong with a file, and the line and text by which it is said.
 WRONG = [
     ({"steps": [{"wait": {"ms": "5"}}]}, ":5: steps[0].wait.ms: Input should be a valid integer"),
-    ({"steps": [{"exit": {}}, {"wait": {"ms": -5}}]}, ":7: steps[1].wait: wait(-5): cannot wait -5 ms; give 0 to 86400000"),
+    (
+        {"steps": [{"exit": {}}, {"wait": {"ms": -5}}]},
+        ":7: steps[1].wait: wait(-5): cannot wait -5 ms; give 0 to 86400000",
+    ),
     ({"steps": [{"write_lin": {}}]}, ":4: steps[0].write_lin: unknown key; did you mean 'write_line'?"),
     ({"steps": [{"hang": {"foo": 1}}]}, ":5: steps[0].hang.foo: unknown key; it knows "),
     ({"stps": []}, ":2: stps: unknown key; did you mean 'steps'?"),
@@ -102,7 +111,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("content", "text"), WRONG, ids=[text for _, text in WRONG])
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
-def test_a_wrong_file_is_explained_with_status_2(tmp_path: Path, content: object, text: str, capsys: Any, *, as_json: bool):
+def test_a_wrong_file_is_explained_with_status_2(
+    tmp_path: Path, content: object, text: str, capsys: Any, *, as_json: bool
+):
     script = tmp_path / "s.json"
     script.write_text(json.dumps(content, indent=1))
     if text.startswith(":7"):

@@ -92,12 +92,24 @@ def test_text_mode_prints_the_answer_only_and_all_else_on_standard_error(codex: 
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["exec", "--nope", "x"], 2, "error: unexpected argument '--nope' found\n\n  tip: to pass '--nope' as a value, use"),
+        (
+            ["exec", "--nope", "x"],
+            2,
+            "error: unexpected argument '--nope' found\n\n  tip: to pass '--nope' as a value, use",
+        ),
         (["exec", "a", "b"], 2, "error: unexpected argument 'b' found\n\nUsage: codex exec [OPTIONS] [PROMPT]\n"),
-        (["exec", "-s", "bogus", "x"], 2, "error: invalid value 'bogus' for '--sandbox <SANDBOX_MODE>'\n  [possible values: "),
+        (
+            ["exec", "-s", "bogus", "x"],
+            2,
+            "error: invalid value 'bogus' for '--sandbox <SANDBOX_MODE>'\n  [possible values: ",
+        ),
         (["exec", "--model"], 2, "error: a value is required for '--model <MODEL>' but none was supplied\n"),
         (["exec", "--json=3", "x"], 2, "error: unexpected value '3' for '--json' found; no more were expected\n"),
-        (["exec", "-m", "a", "-m", "b", "x"], 2, "error: the argument '--model <MODEL>' cannot be used multiple times\n"),
+        (
+            ["exec", "-m", "a", "-m", "b", "x"],
+            2,
+            "error: the argument '--model <MODEL>' cannot be used multiple times\n",
+        ),
         (["exec", "-a", "never", "x"], 2, "error: unexpected argument '-a' found"),
         (["exec", "--full-auto", "x"], 2, "error: unexpected argument '--full-auto' found"),
         (["exec", "resume", "--last", "--sandbox", "x"], 2, "Usage: codex exec resume --last [SESSION_ID] [PROMPT]\n"),
@@ -256,7 +268,9 @@ def test_a_reader_that_leaves_ends_it_as_a_panic(codex: FakeCodexCLI):
     assert b"failed printing to stdout: Broken pipe" in err
 
 
-def test_every_cut_point_is_a_prefix_of_the_events(codex: FakeCodexCLI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_cut_point_is_a_prefix_of_the_events(
+    codex: FakeCodexCLI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     codex.command("ls", output="a\n").message("done")
     whole = codex.run([*JSON, "x"]).stdout_bytes

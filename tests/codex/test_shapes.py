@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from api_simulator.codex import FakeCodexCLI
-from tests.codex.cases import CASES, VERSION, before, shapes, uncovered_reason
+from tests.codex.cases import CASES, PAGE, VERSION, before, page, shapes, uncovered_reason
 
 COVERED = [shape for shape in shapes() if uncovered_reason(shape) is None]
 
@@ -145,3 +145,7 @@ def test_every_measured_run_is_compared_or_has_a_reason():
     assert {name for name in measured if name not in CASES} == {
         shape["case"] for shape in shapes() if shape["cli_version"] == VERSION and uncovered_reason(shape)
     }
+
+
+def test_the_page_of_compared_runs_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.codex.cases writes it anew"

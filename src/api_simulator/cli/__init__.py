@@ -1,8 +1,8 @@
 """
 The ``api-simulator`` command.
 
-Exit status: 0 success, 1 a check failed, 2 the command line, or a file that it names, was not understood; a program that
-``run-fake`` plays passes its own on. With ``--json``
+Exit status: 0 success, 1 a check failed, 2 the command line, or a file that it names, was not understood; a program
+that ``run-fake`` plays passes its own on. With ``--json``
 standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
 """
 

@@ -30,12 +30,12 @@ def run(options: argparse.Namespace) -> Outcome:
 
     stages = options.folder / STAGES
     if not stages.is_dir():
-        message = f"no fake program is installed in {options.folder}; `api-simulator run-fake NAME --install DIR` does that"
+        message = (
+            f"no fake program is installed in {options.folder}; `api-simulator run-fake NAME --install DIR` does that"
+        )
         value = {"error": {"type": "usage", "message": message}}
         return Outcome(ok=False, text=f"api-simulator calls: {message}", value=value, status=2)
-    found = [
-        (stage.name, call) for stage in sorted(stages.iterdir()) for call in CallsFolder(stage / "calls").read()
-    ]
+    found = [(stage.name, call) for stage in sorted(stages.iterdir()) for call in CallsFolder(stage / "calls").read()]
     found.sort(key=lambda pair: pair[1].started_ns)
     text = "\n".join(f"{name}: {call!r}" for name, call in found) or "(no calls)"
     return Outcome(ok=True, text=text, value={"calls": [call_value(name, call) for name, call in found]})

@@ -31,7 +31,9 @@ HELP = "play a fake program by a script file, once or from a folder on PATH"
 _PROFILES = {"claude": ("api_simulator.claude", "FakeClaudeCLI"), "codex": ("api_simulator.codex", "FakeCodexCLI")}
 
 _NOT_UNDERSTOOD = 2
-_PASSED_SIGNALS = (signal.SIGINT, signal.SIGTERM) if os.name != "posix" else (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_PASSED_SIGNALS = (
+    (signal.SIGINT, signal.SIGTERM) if os.name != "posix" else (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="the program's name: claude, codex, or any other")
     parser.add_argument("--script", metavar="FILE", type=Path, help="what it does, .json or .toml")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of its script files")
-    parser.add_argument("--install", metavar="DIR", type=Path, help="put it into DIR, to be found on PATH, and leave it there")
+    parser.add_argument(
+        "--install", metavar="DIR", type=Path, help="put it into DIR, to be found on PATH, and leave it there"
+    )
     parser.add_argument(
         "--lifetime-s",
         metavar="SECONDS",
@@ -63,7 +67,9 @@ def run(options: argparse.Namespace) -> Outcome:
             return _refused("--script FILE is missing")
         if options.install is not None:
             if options.passed or options.journal is not None:
-                return _refused("--install takes no arguments after -- and no --journal; `api-simulator calls DIR` has the calls")
+                return _refused(
+                    "--install takes no arguments after -- and no --journal; `api-simulator calls DIR` has the calls"
+                )
             return _install(options)
         if options.lifetime_s is not None:
             return _refused("--lifetime-s is for --install; a program that is run here ends with this command")

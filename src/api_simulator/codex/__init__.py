@@ -1,8 +1,8 @@
 """
 A stand-in for the ``codex`` program.
 
-``FakeCodexCLI`` is a real executable whose script says what the agent does; ``codex exec`` shows it as events or as text,
-and writes session files that it goes on with.
+``FakeCodexCLI`` is a real executable whose script says what the agent does; ``codex exec`` shows it as events or as
+text, and writes session files that it goes on with.
 """
 
 from __future__ import annotations

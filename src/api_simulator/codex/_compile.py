@@ -110,13 +110,17 @@ class Compiler:
             case Emits(line=line):
                 yield "print-raw", line
             case Costs(usage=usage):
-                words = [] if usage is None else [
-                    usage.input_tokens,
-                    usage.cached_input_tokens,
-                    usage.cache_write_input_tokens,
-                    usage.output_tokens,
-                    usage.reasoning_output_tokens,
-                ]
+                words = (
+                    []
+                    if usage is None
+                    else [
+                        usage.input_tokens,
+                        usage.cached_input_tokens,
+                        usage.cache_write_input_tokens,
+                        usage.output_tokens,
+                        usage.reasoning_output_tokens,
+                    ]
+                )
                 yield "usage", " ".join(map(str, words)).encode()
             case Completes():
                 yield "complete", b""
@@ -227,7 +231,10 @@ class Compiler:
         yield from self._called()
         letters = {"add": "A", "update": "M", "delete": "D"}
         if step.accepted:
-            paths = [(path if path.startswith("/") else f"{inside('cwd-inside')}/{path}", kind) for path, kind in step.changes]
+            paths = [
+                (path if path.startswith("/") else f"{inside('cwd-inside')}/{path}", kind)
+                for path, kind in step.changes
+            ]
             changes = [{"path": path, "kind": kind} for path, kind in paths]
             yield from self._shown(key, "started", "file_change", changes=changes, status="in_progress")
             yield from self._shown(key, "completed", "file_change", changes=changes, status="completed")
@@ -360,20 +367,27 @@ class Compiler:
 def settings(rollout: Rollout) -> list[Instruction]:
     """Return the parts of the extension's settings that hold records: what every turn has."""
     environment = f"<environment_context>\n  <cwd>{inside('cwd-inside')}</cwd>\n</environment_context>"
-    developer = rollout.input_message("developer", "developer", "<permissions instructions>made up</permissions instructions>")
+    developer = rollout.input_message(
+        "developer", "developer", "<permissions instructions>made up</permissions instructions>"
+    )
     surroundings = rollout.input_message("environment", "user", environment)
     applied, started, context = rollout.settings_applied(), rollout.task_started(), rollout.turn_context()
 
     def records(*listed: bytes) -> bytes:
         return framed([("record", record) for record in listed])
 
-    aborted = rollout.input_message("aborted", "user", "<turn_aborted>\nThe user interrupted the turn.\n</turn_aborted>")
+    aborted = rollout.input_message(
+        "aborted", "user", "<turn_aborted>\nThe user interrupted the turn.\n</turn_aborted>"
+    )
     full, part = rollout.world_state(full=True), rollout.world_state(full=False)
     return [
         ("meta", rollout.session_meta(forked=False)),
         ("meta-forked", rollout.session_meta(forked=True)),
         ("git", rollout.git()),
-        *((f"profile-{name}", rollout.sandbox_profile(name)) for name in ("", "read-only", "workspace-write", "danger-full-access")),
+        *(
+            (f"profile-{name}", rollout.sandbox_profile(name))
+            for name in ("", "read-only", "workspace-write", "danger-full-access")
+        ),
         ("begin", framed([("print", event("thread.started", thread_id=inside("thread"))), ("say", _header())])),
         ("turn-new", records(started, developer, surroundings, full, context, applied)),
         ("turn-resume", records(applied, started, context)),
@@ -395,7 +409,10 @@ def settings(rollout: Rollout) -> list[Instruction]:
         ("info", rollout.info()),
         ("completed", records(rollout.task_complete(answered=True))),
         ("turn-completed", event("turn.completed", usage=whole("usage"))),
-        ("aborted", framed([("record", aborted), ("record", rollout.turn_aborted()), ("say-raw", b"turn interrupted\n")])),
+        (
+            "aborted",
+            framed([("record", aborted), ("record", rollout.turn_aborted()), ("say-raw", b"turn interrupted\n")]),
+        ),
     ]
 
 
@@ -425,7 +442,10 @@ def _shell(line: str) -> str:
 
 def _told(command: Command) -> str:
     if command.state == "left":
-        return f"Chunk ID: 0ae97a\nWall time: 1.0000 seconds\nProcess running with session ID 4711\nOutput:\n{command.output}"
+        return (
+            "Chunk ID: 0ae97a\nWall time: 1.0000 seconds\nProcess running with session ID 4711\n"
+            f"Output:\n{command.output}"
+        )
     return (
         f"Chunk ID: 0ae97a\nWall time: 0.0000 seconds\nProcess exited with code {command.exit_code}\n"
         f"Original token count: {len(command.output) // 4 + 1}\nOutput:\n{command.output}"

@@ -49,8 +49,10 @@ _RETRIED: dict[str, str] = {
 #: What is fatal at once: message, the name in the session file, and how many ``token_count`` records it leaves.
 _FATAL: dict[str, tuple[str, str, int]] = {
     "context_length_exceeded": (
-        "Codex ran out of room in the model's context window. "
-        "Start a new thread or clear earlier history before retrying.",
+        (
+            "Codex ran out of room in the model's context window. "
+            "Start a new thread or clear earlier history before retrying."
+        ),
         "context_window_exceeded",
         2,
     ),

@@ -24,11 +24,17 @@ from api_simulator.process.script import Die, Exit, Extend, Hang, Settings, Step
 #: The version that was measured.
 VERSION = "0.169.0"
 
-_EXTENSION = ("api_simulator.codex._player_arguments", "api_simulator.codex._player_rollout", "api_simulator.codex._player")
+_EXTENSION = (
+    "api_simulator.codex._player_arguments",
+    "api_simulator.codex._player_rollout",
+    "api_simulator.codex._player",
+)
 
 #: How it exits when the reader of its output has gone: a Rust panic.
 _ON_BROKEN_PIPE = 101
-_PANIC = b"\nthread 'main' panicked at library/std/src/io/stdio.rs:\nfailed printing to stdout: Broken pipe (os error 32)\n"
+_PANIC = (
+    b"\nthread 'main' panicked at library/std/src/io/stdio.rs:\nfailed printing to stdout: Broken pipe (os error 32)\n"
+)
 
 _USAGE_KEYS = "input_tokens cached_input_tokens cache_write_input_tokens output_tokens reasoning_output_tokens"
 _SIGINT = 2
@@ -41,16 +47,16 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
     ``codex exec`` shows it as the invocation asks: as events with ``--json``, else as text with the details on standard
     error; it writes the session file of the turn and goes on with one by ``resume``. Everything else a
     :class:`~api_simulator.process.FakeProgram` does too: scripts by arguments, environment, input and call
-    (:meth:`when`), waits, files, children, signals, hangs, answers from the test. A script that has steps and none of the
-    agent's is played as it is, and nothing is added.
+    (:meth:`when`), waits, files, children, signals, hangs, answers from the test. A script that has steps and none of
+    the agent's is played as it is, and nothing is added.
 
     As the real program it refuses a command line that it does not understand (exit 2) and a folder outside a git
     repository without ``--skip-git-repo-check`` (exit 1), and reads standard input to its end when that is no terminal:
     a pipe that nobody closes holds it up.
 
-    Session files are written where the invocation's environment says (``CODEX_HOME``, else ``HOME``) if it differs there
-    from the test process's environment, as that was at the last change of the script, ``with`` or :meth:`run`; else into a
-    folder of the fake's own, which :meth:`codex_home` names.
+    Session files are written where the invocation's environment says (``CODEX_HOME``, else ``HOME``) if it differs
+    there from the test process's environment, as that was at the last change of the script, ``with`` or :meth:`run`;
+    else into a folder of the fake's own, which :meth:`codex_home` names.
 
     Args:
         seed: Determines ids; the same seed gives the same output.
@@ -129,7 +135,7 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
         script = self._default
         if any(isinstance(step, Question) for step in script._steps):
             raise ScriptError("cut points: the script asks the test process, so its output is not known before")
-        steps = [step for step in script._steps if not isinstance(step, Wait)]
+        steps: list[Any] = [step for step in script._steps if not isinstance(step, Wait)]
         hang = next((index for index, step in enumerate(steps) if isinstance(step, Hang)), None)
         twin = FakeCodexCLI(seed=self._seed, model=self._model, provider=self._provider)
         try:
@@ -183,7 +189,10 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
         if isinstance(played[-2], Exit | Die):
             played.pop()
         changed = replace(
-            said, on_signal=on_signal, on_broken_pipe=on_broken_pipe, extension=self._extension_settings(os.environ, cut)
+            said,
+            on_signal=on_signal,
+            on_broken_pipe=on_broken_pipe,
+            extension=self._extension_settings(os.environ, cut),
         )
         return played, changed
 

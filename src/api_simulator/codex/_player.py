@@ -2,8 +2,8 @@
 Play a turn of ``codex exec``: the part of the player that knows the real program's habits.
 
 Runs in the fake program's process, after ``process/_player.py`` and under the same rules, in one namespace with
-``_player_arguments.py`` and ``_player_rollout.py``. It knows no record: ``_compile.py`` writes instructions, each a line
-``VERB NBYTES`` and a payload, and what is known only when the program runs stays a hole in them.
+``_player_arguments.py`` and ``_player_rollout.py``. It knows no record: ``_compile.py`` writes instructions, each a
+line ``VERB NBYTES`` and a payload, and what is known only when the program runs stays a hole in them.
 """
 
 import posix
@@ -31,9 +31,9 @@ WINDOW = 258400
 CORRUPTION = b"\xff<corrupt>"
 
 BWRAP_WARNING = (
-    b"warning: Codex could not find bubblewrap on PATH. Install bubblewrap with your OS package manager. See the sandbox"
-    b" prerequisites: https://developers.openai.com/codex/concepts/sandboxing#prerequisites. Codex will use the bundled"
-    b" bubblewrap in the meantime.\n"
+    b"warning: Codex could not find bubblewrap on PATH. Install bubblewrap with your OS package manager. See the"
+    b" sandbox prerequisites: https://developers.openai.com/codex/concepts/sandboxing#prerequisites. Codex will use the"
+    b" bundled bubblewrap in the meantime.\n"
 )
 SANDBOXES = {b"workspace-write": b"workspace-write [workdir, /tmp, $TMPDIR]"}
 
@@ -111,7 +111,7 @@ class Turn:
     def _out(self, data: bytes) -> None:
         """Write to standard output, up to the cut if there is one."""
         if self._is_corrupting:
-            before, newline, data = data.partition(b"\n")
+            _, newline, data = data.partition(b"\n")
             if not newline:
                 return
             self._is_corrupting = False
@@ -193,14 +193,18 @@ class Turn:
 
     def _arguments(self, line: "CommandLine") -> "tuple[bytes, bytes | None]":
         given = list(line.positional)
-        session = given.pop(0) if line.command in (b"resume", b"fork") and given and b"--last" not in line.options else b""
+        session = (
+            given.pop(0) if line.command in (b"resume", b"fork") and given and b"--last" not in line.options else b""
+        )
         return session, given[0] if given else None
 
     def _hear(self, line: "CommandLine", prompt: "bytes | None", *, is_lenient: bool) -> bytes:
         """Return the prompt, joined with what came on standard input."""
         if posix.isatty(0):
             if not prompt and not is_lenient:
-                self._refuse(b"No prompt provided. Either specify one as an argument or pipe the prompt into stdin.\n", 1)
+                self._refuse(
+                    b"No prompt provided. Either specify one as an argument or pipe the prompt into stdin.\n", 1
+                )
             return prompt or b""
         is_whole = prompt is None or prompt == b"-"
         if line.command in (b"resume", b"fork") and not is_whole:
@@ -296,7 +300,9 @@ class Turn:
         known = b',"comp_hash":"2911"' if model.startswith(b"gpt-") else b""
         run = b"%012x" % self._player.call.number
         earlier = self._earlier
-        thread = earlier.thread if earlier is not None and self._kind == b"resume" else self._settings[b"thread"][:24] + run
+        thread = (
+            earlier.thread if earlier is not None and self._kind == b"resume" else self._settings[b"thread"][:24] + run
+        )
         if earlier is not None:
             self._thread_totals = list(earlier.totals)
         self._player.values.update(
@@ -444,9 +450,7 @@ class Turn:
         if self._last_file:
             self._write_last(self._last or b"")
             if self._last is None:
-                self._say_raw(
-                    b"Warning: no last agent message; wrote empty content to %s\n" % self._last_file
-                )
+                self._say_raw(b"Warning: no last agent message; wrote empty content to %s\n" % self._last_file)
         if self._json:
             return
         self._say_used(b"")

@@ -57,7 +57,11 @@ _PLACES = b" --oss --local-provider --profile --sandbox --approve-for-me --cd --
 #: What each place of the command line knows.
 KNOWN = {
     b"": frozenset(
-        (_COMMON + _PLACES + b" --remote --remote-auth-token-env --ask-for-approval --search --no-alt-screen --no-daemon").split()
+        (
+            _COMMON
+            + _PLACES
+            + b" --remote --remote-auth-token-env --ask-for-approval --search --no-alt-screen --no-daemon"
+        ).split()
     ),
     b"exec": frozenset((_COMMON + _RUNS + _PLACES + b" --color").split()),
     b"resume": frozenset((_COMMON + _RUNS + b" --last --all").split()),
@@ -132,7 +136,8 @@ class CommandLine:
         if long not in VALUES:
             if equals and not self._lenient:
                 raise UsageError(
-                    b"error: unexpected value '%s' for '%s' found; no more were expected\n\n%s" % (value, long, self._usage())
+                    b"error: unexpected value '%s' for '%s' found; no more were expected\n\n%s"
+                    % (value, long, self._usage())
                 )
             self.options[long] = b""
             return

@@ -82,7 +82,9 @@ def read_ends(path: bytes) -> bytes:
     size = posix.lseek(file, 0, 2)
     content = posix.pread(file, ENDS, 0)
     if size > ENDS:
-        content = content[: content.rfind(b"\n") + 1] + posix.pread(file, ENDS, max(ENDS, size - ENDS)).partition(b"\n")[2]
+        content = (
+            content[: content.rfind(b"\n") + 1] + posix.pread(file, ENDS, max(ENDS, size - ENDS)).partition(b"\n")[2]
+        )
     posix.close(file)
     return content
 

@@ -91,7 +91,12 @@ class Rollout:
         return self._record(
             "response_item",
             payload,
-            {"history_sequence": whole("sequence"), "sampled_through_sequence": 0, "client_authored": False, **metadata},
+            {
+                "history_sequence": whole("sequence"),
+                "sampled_through_sequence": 0,
+                "client_authored": False,
+                **metadata,
+            },
         )
 
     def _completed(self, kind: str, item_id: str, **fields: Any) -> bytes:
@@ -116,7 +121,11 @@ class Rollout:
             "account_scoped": True,
             "session_id": inside("thread"),
             "id": inside("thread"),
-            **({"forked_from_id": inside("parent"), "forked_from_ordinal_exclusive": whole("parent-ordinal")} if forked else {}),
+            **(
+                {"forked_from_id": inside("parent"), "forked_from_ordinal_exclusive": whole("parent-ordinal")}
+                if forked
+                else {}
+            ),
             "timestamp": inside("now"),
             "cwd": whole("cwd"),
             "runtime_workspace_roots": [whole("cwd")],

@@ -58,13 +58,14 @@ class AgentSteps(Steps):
         return self._act(f"begins(streaming={streaming!r})", Begins(bool(streaming)))
 
     def message(self, text: str, *, phase: str | None = None) -> Self:
-        """Say *text*; the last message of the turn is the answer. *phase* is what the API says of it, on record only."""
+        """Say *text*; the turn's last message is the answer. *phase* is what the API says of it, on record only."""
         return self._act(f"message({text!r:.40})", Says(_text("message", text), phase))
 
     def reasoning(self, *summary: str) -> Self:
         """Think; the parts of the summary are shown as one item, and no item is shown without any."""
         return self._act(
-            f"reasoning({', '.join(map(repr, summary)):.40})", Reasons(tuple(_text("reasoning", part) for part in summary))
+            f"reasoning({', '.join(map(repr, summary)):.40})",
+            Reasons(tuple(_text("reasoning", part) for part in summary)),
         )
 
     def command(self, line: str, *, output: str = "", exit_code: int = 0, duration_ms: int = 0) -> Self:
@@ -112,7 +113,7 @@ class AgentSteps(Steps):
         Change files; nothing is really written (``create_file`` does that).
 
         Args:
-            changes: Path to ``"add"``, ``"update"`` or ``"delete"``; a relative path belongs to the invocation's folder.
+            changes: Path to ``"add"``, ``"update"`` or ``"delete"``; a relative one is in the invocation's folder.
 
             accepted: False for a patch that does not apply: no item is shown for it.
         """
@@ -121,7 +122,9 @@ class AgentSteps(Steps):
             raise ScriptError(f"{call}: expected the changed files, as {{'a.py': 'update'}}")
         for path, kind in changes.items():
             if not isinstance(path, str) or not path or kind not in get_args(ChangeKind):
-                raise ScriptError(f"{call}: {path!r}: {kind!r} is no change; give a path and 'add', 'update' or 'delete'")
+                raise ScriptError(
+                    f"{call}: {path!r}: {kind!r} is no change; give a path and 'add', 'update' or 'delete'"
+                )
         return self._act(call, Patches(tuple(changes.items()), bool(accepted)))
 
     def mcp_call(
@@ -300,7 +303,7 @@ class AgentSteps(Steps):
         cache_write_input_tokens: int = 0,
         reasoning_output_tokens: int = 0,
     ) -> Self:
-        """Say what each API answer from here on costs; the program prints the thread's total, resumed turns included."""
+        """Say what each API answer from here on costs; what is printed is the thread's total, resumed turns too."""
         values = (input_tokens, cached_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens)
         call = f"usage({input_tokens!r}, {output_tokens!r})"
         if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values):
@@ -321,7 +324,7 @@ class AgentSteps(Steps):
     def _fail(self, call: str, steps: Iterable[Retries | Fails]) -> Self:
         listed = list(steps)
         # Nothing to show is something said all the same: the turn begins.
-        self._act(call, *(listed or [Begins(streaming=False)]))
+        self._act(call, *(listed or (Begins(streaming=False),)))
         return self.exit(1) if listed and isinstance(listed[-1], Fails) else self
 
 

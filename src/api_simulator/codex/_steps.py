@@ -1,8 +1,8 @@
 """
 What the agent does, as values: the steps that only ``codex`` scripts have.
 
-They say what happened in the words of a test; how it is printed, recorded and counted in a version of the real program is
-written in ``_records.py`` and ``_compile.py``.
+They say what happened in the words of a test; how it is printed, recorded and counted by the real program
+is written in ``_records.py`` and ``_compile.py``.
 """
 
 from __future__ import annotations

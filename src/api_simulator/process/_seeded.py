@@ -18,6 +18,4 @@ def seeded_uuid7(seed: int, *purpose: object) -> str:
     tail = digest[6:16].hex()
     variant = "89ab"[digest[16] % 4]
     hexadecimal = f"{moment_ms:012x}7{tail[:3]}{variant}{tail[3:6]}{tail[6:18]}"
-    return "-".join(
-        (hexadecimal[:8], hexadecimal[8:12], hexadecimal[12:16], hexadecimal[16:20], hexadecimal[20:32])
-    )
+    return "-".join((hexadecimal[:8], hexadecimal[8:12], hexadecimal[12:16], hexadecimal[16:20], hexadecimal[20:32]))

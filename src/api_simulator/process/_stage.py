@@ -43,7 +43,6 @@ from api_simulator.process._executable import (
     write_executable,
 )
 
-
 #: The folder for the next stage, and the seconds that its invocations may live.
 _installed: ContextVar[tuple[Path, float] | None] = ContextVar("installed", default=None)
 

@@ -230,7 +230,7 @@ class StagedProgram(ABC, Generic[ResultT]):
         return not self._was_entered and self._stage is None
 
     def timeline(self) -> list[TimelineEvent]:
-        """Return the beginnings and ends of invocations, the signals that they answered, and which are gone without end."""
+        """Return the beginnings and ends of invocations, the signals that they answered, and which were killed."""
         events = []
         for call in self.calls:
 

@@ -9,8 +9,8 @@ A step in a file is the builder's call of the same name, its arguments by name::
       "options": {}
     }
 
-So the models are made from the builders' signatures: what Python can say a file can say, in the same words, and no second
-list has to be kept. What needs Python (a function that answers) has no form in a file.
+So the models are made from the builders' signatures: what Python can say a file can say, in the same words, and no
+second list has to be kept. What needs Python (a function that answers) has no form in a file.
 """
 
 from __future__ import annotations
@@ -36,13 +36,28 @@ from api_simulator.process._positions import lines_of
 from api_simulator.process._staged import StagedProgram
 
 #: Methods that are no steps: they look, or belong to the life of a program.
-_NO_STEPS = frozenset("answer assert_not_called close cut_points play reset session_log_dir verdict when codex_home rollouts parts".split())
+_NO_STEPS = frozenset(
+    {
+        "answer",
+        "assert_not_called",
+        "close",
+        "codex_home",
+        "cut_points",
+        "parts",
+        "play",
+        "reset",
+        "rollouts",
+        "session_log_dir",
+        "verdict",
+        "when",
+    }
+)
 
 #: Parameters of ``when`` are conditions; these of constructors are Python's business.
 _NO_OPTIONS = frozenset({"name", "on_change"})
 
 
-class Unsayable(Exception):  # noqa: N818 - says what the signature is, is no error of anybody
+class Unsayable(Exception):
     """A parameter has a type that a file cannot hold."""
 
 
@@ -74,8 +89,8 @@ def read_script(path: Path, program: type[StagedProgram[Any]]) -> ScriptFile:
         program: The class whose calls its steps are.
 
     Raises:
-        ScriptFileError: If it cannot be read, is no JSON or TOML, or says what cannot be played; the text names file, line
-            where it is known, and the path to the part.
+        ScriptFileError: If it cannot be read, is no JSON or TOML, or says what cannot be played; the text names file,
+            line where it is known, and the path to the part.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -165,14 +180,17 @@ def _called(file: ScriptFile, place: str, method: Callable[..., Any], arguments:
 @cache
 def script_model(program: type[StagedProgram[Any]]) -> type[BaseModel]:
     """Return the model of script files for a kind of program."""
-    step = _step_model(program)
+    step: Any = _step_model(program)
     fields: dict[str, Any] = {
         "steps": (list[step], Field(default=[], description="What is done, in this order.")),  # type: ignore[valid-type]
-        "options": (_options_model(program), Field(default={}, description="How the program is made.", validate_default=True)),
+        "options": (
+            _options_model(program),
+            Field(default={}, description="How the program is made.", validate_default=True),
+        ),
     }
     if hasattr(program, "when"):
         conditions = _parameters(program.when, step)
-        case = create_model("Case", __config__=_STRICT, steps=(list[step], Field(default=[])), **conditions)  # type: ignore[call-overload]
+        case: Any = create_model("Case", __config__=_STRICT, steps=(list[step], Field(default=[])), **conditions)
         fields["when"] = (list[case], Field(default=[], description="Scripts for certain invocations."))
     return create_model("Script", __config__=_STRICT, **fields)
 
@@ -213,7 +231,9 @@ class _OneStep(BaseModel):
 
     def model_post_init(self, _context: object) -> None:
         if len(self.model_fields_set) != 1 or getattr(self, next(iter(self.model_fields_set))) is None:
-            raise ValueError(f"a step has one key, its call, and arguments in an object; got {sorted(self.model_fields_set)}")
+            raise ValueError(
+                f"a step has one key, its call, and arguments in an object; got {sorted(self.model_fields_set)}"
+            )
 
 
 def _parameters(method: Callable[..., Any], nested: type[BaseModel] | None) -> dict[str, Any]:
