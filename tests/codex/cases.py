@@ -82,7 +82,8 @@ _GROUPS: list[tuple[str, Case]] = [
         (
             "add_dir cd_flag color_always double_dash_prompt exec_alias_e hi_json hi_json_tail_json_flag"
             " hi_text"
-            " image_missing no_git_skip olm_json prompt_arg_and_stdin prompt_stdin_noarg provider_no_auth_needed resume_20_first"
+            " image_missing no_git_skip olm_json prompt_arg_and_stdin prompt_stdin_noarg provider_no_auth_needed"
+            " resume_20_first"
             " resume_7_not_uuid resume_last_none sandbox_read_only schema_text sdk_like text_usage_cached"
             " two_prompts_multiline tz_tokyo utf8_output yolo_text"
         ),
@@ -370,9 +371,9 @@ def page() -> str:
     lines = [
         "# What of the real `codex` is compared",
         "",
-        f"Runs of the real program, version {VERSION}, were measured: the types, order, keys and JSON types of its events, its",
-        "exit code, the number of lines, the records of its session files. The suite plays each run below on the fake and",
-        "compares. This page is generated: `python -m tests.codex.cases` writes it, and a test holds it.",
+        f"Runs of the real program, version {VERSION}, were measured: the types, order, keys and JSON types of its events,",
+        "its exit code, the number of lines, the records of its session files. The suite plays each run below on the",
+        "fake and compares. This page is generated: `python -m tests.codex.cases` writes it, and a test holds it.",
         "",
         f"Compared: {len(covered)} runs.",
         "",

@@ -182,7 +182,7 @@ def script_model(program: type[StagedProgram[Any]]) -> type[BaseModel]:
     """Return the model of script files for a kind of program."""
     step: Any = _step_model(program)
     fields: dict[str, Any] = {
-        "steps": (list[step], Field(default=[], description="What is done, in this order.")),  # type: ignore[valid-type]
+        "steps": (list[step], Field(default=[], description="What is done, in this order.")),
         "options": (
             _options_model(program),
             Field(default={}, description="How the program is made.", validate_default=True),
