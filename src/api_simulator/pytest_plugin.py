@@ -204,6 +204,8 @@ def fake_codex() -> Iterator[FakeCodexCLI]:
     from api_simulator.codex import FakeCodexCLI
 
     cli = FakeCodexCLI()
+    # As fake_claude: it can be run and entered again after its block, and is closed here.
+    cli._closes_at_exit = False
     try:
         yield cli
     finally:

@@ -1,4 +1,4 @@
-"""The fixture ``fake_codex``, and what a report says of a fake that nobody could find, in suites of an imagined user."""
+"""The fixture ``fake_codex``, and what reports say of fakes that were not found, in suites of an imagined user."""
 
 import subprocess
 import sys

@@ -68,6 +68,9 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
         UnsupportedPlatformError: On Windows, at the first use of the executable.
     """
 
+    #: Whether leaving the outermost block closes it; a fixture that closes it later says no.
+    _closes_at_exit = True
+
     def __init__(self, name: str, *, strict: bool = True) -> None:
         if not isinstance(name, str) or not name or "/" in name or "\0" in name or name in (".", ".."):
             raise OptionError(f"name: {name!r} is not the name of a program; give one as on PATH, for instance 'git'")
@@ -286,7 +289,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
         try:
             super().__exit__(kind, error, traceback)
         finally:
-            if not self._entered:
+            if not self._entered and self._closes_at_exit:
                 self.close()
 
     def close(self) -> None:
