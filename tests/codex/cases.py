@@ -373,7 +373,7 @@ def page() -> str:
         "",
         f"Runs of the real program, version {VERSION}, were measured: the types, order, keys and JSON types of its",
         "events, its exit code, the number of lines, the records of its session files. The suite plays each run",
-        "below on the fake and compares. This page is generated: `python -m tests.codex.cases` writes it, a test holds it.",
+        "below on the fake and compares. This page is generated: `python -m tests.codex.cases` writes it.",
         "",
         f"Compared: {len(covered)} runs.",
         "",
