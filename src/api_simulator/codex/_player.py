@@ -188,8 +188,6 @@ class Turn:
         self._open(line, home)
         self._has_begun = True
         self.play(self._settings[b"begin"])
-        if self._player.values[b"sandbox"] != b"danger-full-access" and not self._has_bwrap():
-            self._say_raw(BWRAP_WARNING)
 
     def _arguments(self, line: "CommandLine") -> "tuple[bytes, bytes | None]":
         given = list(line.positional)
@@ -374,6 +372,9 @@ class Turn:
                 kind = b"resume-cwd"
         self.play(self._settings[b"turn-" + kind])
         self.play(self._settings[b"turn-begun"])
+        # After the records: who has seen it may send a signal.
+        if self._player.values[b"sandbox"] != b"danger-full-access" and not self._has_bwrap():
+            self._say_raw(BWRAP_WARNING)
 
     def _answer(self, _payload: bytes) -> None:
         self._is_answering = True
