@@ -1,13 +1,30 @@
-"""Stages that are closed when their test is over."""
+"""Stages that are closed when their test is over, and the players that play on them."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from api_simulator.process import _stand_in
 from api_simulator.process._stage import Stage
 from api_simulator.process.script import DEFAULT_SETTINGS, Settings, Step, encode
 
 MakeStage = Callable[..., Stage]
+
+PLAYERS = ("python", "stand-in")
+
+
+@pytest.fixture(params=PLAYERS)
+def player(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What plays in this test and in the processes it starts; modules ask for it with ``usefixtures``."""
+    name: str = request.param
+    if name == "stand-in":
+        found = _stand_in.status()
+        if found.path is None and request.config.getoption("--require-stand-in"):
+            pytest.fail(f"the native stand-in is required: {found.detail}", pytrace=False)
+        if found.path is None:
+            pytest.skip(f"the native stand-in is absent: {found.detail}")
+    monkeypatch.setenv(_stand_in.ENVIRONMENT_VARIABLE, "require" if name == "stand-in" else "off")
+    return name
 
 
 @pytest.fixture

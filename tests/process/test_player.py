@@ -16,6 +16,8 @@ from api_simulator.process._stage import Stage
 from api_simulator.process.script import Exit, Fill, Hang, ReadStdin, Settings, Step, Wait, Write, encode
 from tests.process.conftest import MakeStage
 
+pytestmark = pytest.mark.usefixtures("player")
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or uses packet pipes")
 
 
@@ -381,8 +383,9 @@ def test_a_working_folder_that_was_removed_is_no_trouble(make_stage: MakeStage, 
     assert stage.calls()[0].cwd == ""
 
 
-def test_the_player_imports_nothing_from_disk(make_stage: MakeStage):
+def test_the_python_player_imports_nothing_from_disk(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch):
     """Start-up time is paid at every invocation; a test of modules, not of milliseconds."""
+    monkeypatch.setenv("API_SIMULATOR_STAND_IN", "off")
     stage = make_stage([Write(b"x"), Wait(1)])
     launcher = stage.executable.read_text()
     listing = (
