@@ -10,7 +10,10 @@ skip() {
     exit 0
 }
 
-[ "$(uname -s)" = Linux ] || skip "made for Linux only"
+case "$(uname -sm)" in
+"Linux x86_64" | "Linux aarch64") ;;
+*) skip "made for Linux on x86_64 and aarch64 only" ;;
+esac
 cargo --version >/dev/null 2>&1 || skip "no cargo"
 
 # With all libraries inside it starts in half the time, if their static forms are installed (libc6-dev, glibc-static).

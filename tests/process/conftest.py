@@ -13,18 +13,31 @@ MakeStage = Callable[..., Stage]
 PLAYERS = ("python", "stand-in")
 
 
+def need_stand_in(config: pytest.Config) -> None:
+    """Skip where the stand-in is not built, or fail where the run says that it must be."""
+    found = _stand_in.status()
+    if found.path is None and config.getoption("--require-stand-in"):
+        pytest.fail(f"the native stand-in is required: {found.detail}", pytrace=False)
+    if found.path is None:
+        pytest.skip(f"the native stand-in is absent: {found.detail}")
+
+
 @pytest.fixture(params=PLAYERS)
 def player(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What plays in this test and in the processes it starts; modules ask for it with ``usefixtures``."""
     name: str = request.param
     if name == "stand-in":
-        found = _stand_in.status()
-        if found.path is None and request.config.getoption("--require-stand-in"):
-            pytest.fail(f"the native stand-in is required: {found.detail}", pytrace=False)
-        if found.path is None:
-            pytest.skip(f"the native stand-in is absent: {found.detail}")
+        need_stand_in(request.config)
     monkeypatch.setenv(_stand_in.ENVIRONMENT_VARIABLE, "require" if name == "stand-in" else "off")
     return name
+
+
+@pytest.fixture
+def native_stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, make_stage: MakeStage) -> Stage:
+    """A stage whose executable is the stand-in."""
+    need_stand_in(request.config)
+    monkeypatch.setenv(_stand_in.ENVIRONMENT_VARIABLE, "require")
+    return make_stage()
 
 
 @pytest.fixture

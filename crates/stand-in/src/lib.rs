@@ -7,7 +7,10 @@
 //! What holds for the Python player holds here: one process and one thread; inherited descriptors keep their flags; a
 //! call's frames come in the same order. The formats are described in `script.py` (read) and `_calls.py` (written).
 
-#![cfg(target_os = "linux")]
+#![cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 #![forbid(unsafe_code)]
 
 mod call;

@@ -1,8 +1,8 @@
 //! One invocation: what each step does. `_player.py` is the other one that does this, and says more of the reasons.
 
 use std::env;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,6 +126,7 @@ impl Player {
         }
         // Not before the signals are set: who waits for the call may send one the next moment.
         self.begin()?;
+        self.answer_signals()?;
         while let Some(step) = word {
             match self.play_step(script, step) {
                 Ok(()) | Err(Left::NextStep) => {}
@@ -327,8 +328,11 @@ impl Player {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = sys::wait(Some(Interest::Writable(fd)), None);
                 }
-                // EPIPE; EIO is what a pseudo-terminal says when its other side has gone.
-                Err(_) => self.finish(self.broken_pipe_exit),
+                // EPIPE; EIO is what a pseudo-terminal says when its other side has gone. SIGPIPE may have an answer.
+                Err(_) => {
+                    self.answer_signals()?;
+                    self.finish(self.broken_pipe_exit)
+                }
             }
             self.answer_signals()?;
         }
@@ -389,16 +393,16 @@ impl Player {
 
 /// Return the environment as it was passed, `NAME=value` joined by zero bytes.
 fn environment() -> Vec<u8> {
-    let Ok(mut passed) = fs::read("/proc/self/environ") else {
+    // Room for most environments: without it they are read in pieces of 32, 64, 128 ... bytes, as the size is not known.
+    let mut passed = Vec::with_capacity(CHUNK);
+    let read = File::open("/proc/self/environ").and_then(|mut file| file.read_to_end(&mut passed));
+    if read.is_err() {
         let variables = env::vars_os().map(|(name, value)| {
             [name.into_encoded_bytes(), value.into_encoded_bytes()].join(&b'=')
         });
         return variables.collect::<Vec<_>>().join(&0);
-    };
-    let end = passed
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
-    passed.truncate(end);
+    }
+    let end = passed.iter().rposition(|&byte| byte != 0);
+    passed.truncate(end.map_or(0, |last| last + 1));
     passed
 }

@@ -6,7 +6,6 @@
 
 #![cfg(all(
     target_os = "linux",
-    target_pointer_width = "64",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
@@ -24,6 +23,9 @@ pub use signals::{
 };
 
 use std::io;
+
+// Not x32, which is x86_64 with other layouts.
+const _: () = assert!(size_of::<usize>() == 8);
 
 /// The flag by which opening, reading and writing do not wait.
 pub const O_NONBLOCK: i32 = 0o4000;

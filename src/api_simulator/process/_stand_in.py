@@ -1,14 +1,13 @@
 """
-The native stand-in: an executable that plays plain scripts in a fraction of the time that an interpreter takes to start.
+The native stand-in: an executable that plays plain scripts before an interpreter would have started.
 
-It is built from ``crates/stand-in`` and lies in the package. A stage copies it and writes behind its end where the stage is;
-what it does not play it hands over to the Python player (``_executable.py``), in the same process.
+It is built from ``crates/stand-in`` and lies in the package. A stage copies it and writes behind its end where
+the stage is; what it does not play it hands over to the Python player (``_executable.py``), in the same process.
 """
 
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,13 +61,13 @@ def _tried(place: Path) -> StandInStatus:
         return StandInStatus(
             None, f"{place} does not exist; install a wheel for this platform, or run `make native` in a source tree"
         )
-    # Tried rather than looked at: this covers a truncated file, another processor, another C library and an older version.
+    # Tried, not looked at: that covers a truncated file, another processor, another C library, an older version.
     try:
         done = subprocess.run(
             [place], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return StandInStatus(None, f"{place} cannot be used on this machine ({platform.machine()}): {error}")
+        return StandInStatus(None, f"{place} cannot be used on this machine ({os.uname().machine}): {error}")
     if (done.returncode, done.stdout) != _INTRODUCTION:
         said = f"exit {done.returncode}, output {done.stdout[:100]!r}"
         return StandInStatus(None, f"{place} is not the stand-in of this version ({said}); build or install it again")
@@ -102,7 +101,9 @@ def chosen() -> Path | None:
         return None
     found = status()
     if found.path is None and wanted == "require":
-        raise UnsupportedPlatformError(f"{ENVIRONMENT_VARIABLE}=require, but the native stand-in is absent: {found.detail}")
+        raise UnsupportedPlatformError(
+            f"{ENVIRONMENT_VARIABLE}=require, but the native stand-in is absent: {found.detail}"
+        )
     return found.path
 
 
