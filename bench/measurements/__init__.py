@@ -18,6 +18,7 @@ NAMES = (
     "many_routes",
     "flat_memory",
     "unmatched",
+    "program_start",
 )
 
 

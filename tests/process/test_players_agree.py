@@ -122,8 +122,8 @@ def played(stage: Stage, script: bytes, arguments: tuple[str, ...], env: dict[st
     return seen
 
 
-@pytest.mark.timeout(560)
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(120)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SCRIPTS, ARGUMENTS, ENVIRONMENTS, st.sampled_from([b"", b"a\nb\n", b"x" * 100_000]))
 def test_both_players_do_the_same(
     stages: dict[str, Stage],
