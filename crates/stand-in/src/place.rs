@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use api_simulator_sys as sys;
+
 /// Ends a file that has a place: the two paths, parted by a zero byte, their length in eight bytes, and this.
 const MARK: &[u8] = b"\napi-simulator-stage 1\n";
 
@@ -27,7 +29,11 @@ pub(crate) struct Place {
 impl Place {
     /// Return the place of this program, none if it is not on a stage.
     pub(crate) fn of_this_program() -> io::Result<Option<Place>> {
-        let file = File::open("/proc/self/exe")?;
+        // The path only where /proc is missing: it may be relative to a folder that is gone, or a file that was replaced.
+        let file = File::open("/proc/self/exe").or_else(|error| {
+            let path = sys::invoked_path().ok_or(error)?;
+            File::open(OsString::from_vec(path))
+        })?;
         let size = file.metadata()?.len();
         let mut tail = vec![0; usize::try_from(size.min(MAX_TAIL)).unwrap_or(0)];
         file.read_exact_at(&mut tail, size - size.min(MAX_TAIL))?;
