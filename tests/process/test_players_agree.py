@@ -124,17 +124,18 @@ def played(stage: Stage, script: bytes, arguments: tuple[str, ...], env: dict[st
 
 @pytest.mark.timeout(120)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(SCRIPTS, ARGUMENTS, ENVIRONMENTS, st.sampled_from([b"", b"a\nb\n", b"x" * 100_000]))
+@given(SCRIPTS, ARGUMENTS, ENVIRONMENTS, st.sampled_from([None, b"", b"a\nb\n", b"x" * 100_000]))
 def test_both_players_do_the_same(
     stages: dict[str, Stage],
     tmp_path: Path,
     script: bytes,
     arguments: tuple[str, ...],
     env: dict[str, str],
-    content: bytes,
+    content: bytes | None,
 ):
-    file = tmp_path / "in"
-    file.write_bytes(content)
+    file = Path(os.devnull) if content is None else tmp_path / "in"
+    if content is not None:
+        file.write_bytes(content)
 
     by_python, by_stand_in = [played(stages[name], script, arguments, env, file) for name in PLAYERS]
 

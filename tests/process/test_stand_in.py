@@ -77,6 +77,9 @@ OTHERS: dict[str, bytes] = {
     "another version": b"api-simulator-script 2\nexit 0\n",
     "no header": b"",
     "a payload that is cut": b"api-simulator-script 1\nwrite stdout 5\nab\n",
+    "a payload that is longer than its script": (
+        b"api-simulator-script 1\ncase 0\nscript 0 18\nwrite stdout 10\na\n\nexit 33\n\n"
+    ),
     "a script that is cut": b"api-simulator-script 1\ncase 0\nscript 0 100\nexit 3\n\n",
 }
 
