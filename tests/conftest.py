@@ -5,9 +5,3 @@ from hypothesis import settings
 # A deadline is an absolute time, and says more about the machine than about the code; pytest-timeout watches instead.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--require-stand-in", action="store_true", help="fail, not skip, where the native stand-in is not built"
-    )
