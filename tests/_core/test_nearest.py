@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_simulator._core.conditions import Equals, HeaderHas, JsonBody, Predicate, QueryHas
+from api_simulator._core.body_conditions import JsonBody
+from api_simulator._core.conditions import Predicate
 from api_simulator._core.journal import Journal
+from api_simulator._core.named_conditions import HeaderHas, QueryHas
 from api_simulator._core.nearest import MAX_COMPARED_ROUTES, NEAREST, nearest_routes, registration_line
 from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
 from api_simulator._core.routes import Answers, Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.table import RouteTable
+from api_simulator._core.text_matchers import Equals
 from tests._core.captured import captured
 
 PATHS = st.sampled_from(["/", "/a", "/a/b", "/users/{id}", "/users/{id:int}", "/users/me", "/v1/users", "/x?y=1"])
