@@ -10,11 +10,13 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.clock import SYSTEM_CLOCK, Clock
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.path_index import PathIndex
 from api_simulator._core.patterns import RequestPattern
 from api_simulator._core.routes import Route
 from api_simulator._core.specs import ResponseSpec
@@ -48,6 +50,7 @@ class RouteTable:
         self._anywhere: list[MountedRoute] = []
         self._by_pattern: dict[RequestPattern, MountedRoute] = {}
         self._order = 0
+        self._index: PathIndex | None = None
 
     def mount(self, route: Route, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> MountedRoute:
         """Add *route*, in place of one with an equal pattern."""
@@ -55,6 +58,7 @@ class RouteTable:
         if replaced is not None:
             self._bucket(replaced.route).remove(replaced)
         self._order += 1
+        self._index = None
         mounted = MountedRoute(route, self._order, journal, clock)
         self._by_pattern[route.pattern] = mounted
         insort(self._bucket(route), mounted, key=_precedence)
@@ -121,18 +125,34 @@ class RouteTable:
                 return mounted if isinstance(answer, ResponseSpec) and answer.early else None
         return None
 
+    def similar(self, path: str, count: int) -> list[MountedRoute]:
+        """Return at most *count* routes by age: all if there are not more, else those most like *path*."""
+        if len(self) <= count:
+            return list(self)
+        if self._index is None:
+            self._index = PathIndex(self._by_pattern.values())
+        # A template that means this very path need not look like it.
+        half = count // 2
+        likely = [*islice(self._candidates(path), half), *self._index.similar(path, half)]
+        return sorted({mounted.order: mounted for mounted in likely}.values(), key=_age)
+
     def clear(self) -> None:
         """Forget all routes."""
+        self._index = None
         self._literal.clear()
         self._by_first_segment.clear()
         self._anywhere.clear()
         self._by_pattern.clear()
 
     def __iter__(self) -> Iterator[MountedRoute]:
-        return iter(sorted(self._by_pattern.values(), key=lambda mounted: mounted.order))
+        return iter(sorted(self._by_pattern.values(), key=_age))
 
     def __len__(self) -> int:
         return len(self._by_pattern)
+
+
+def _age(mounted: MountedRoute) -> int:
+    return mounted.order
 
 
 def _precedence(mounted: MountedRoute) -> tuple[int, int]:
