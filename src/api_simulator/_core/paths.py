@@ -183,11 +183,7 @@ def glob_path(pattern: str) -> PathPattern:
     """
     if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):
         raise RouteError(f"glob: expected text that starts with '/' or '*', got {pattern!r}")
-    expression, position = "", 0
-    for token in _GLOB_TOKEN.finditer(pattern):
-        expression += re.escape(pattern[position : token.start()]) + _glob_expression(token.group())
-        position = token.end()
-    expression += re.escape(pattern[position:])
+    expression = _glob_expression(pattern)
     first = _first_literal_segment(pattern, "*?[") if pattern.startswith("/") else None
     try:
         compiled = re.compile(expression)
@@ -199,15 +195,62 @@ def glob_path(pattern: str) -> PathPattern:
     return PathPattern(pattern, None, first, compiled, reading="glob", segments=segments)
 
 
-def _glob_expression(token: str) -> str:
-    if token == "**/":
-        return "(?:[^/]+/)*"
-    if token == "**":
-        return "(?s:.*)"
-    if token == "*":
-        return "[^/]*"
-    if token == "?":
-        return "[^/]"
+def _glob_expression(pattern: str) -> str:
+    """
+    Return the expression of a glob, in a form that never tries the same thing twice.
+
+    Stars side by side would make ``re`` try every way to share a path among them. Only the last of them has
+    a choice: the first occurrence of what follows another star is as good as any later one, because the next
+    star takes up the rest. So all but the last are atomic groups that end as early as they can.
+    """
+    runs, across = _runs(pattern)
+    expression = ""
+    for index, run in enumerate(runs):
+        is_last = index == len(runs) - 1
+        wildcard = "" if index == 0 else _ACROSS[across[index - 1]]
+        if is_last or not wildcard:
+            expression += wildcard + _run_expression(run, ends_path=is_last)
+        else:
+            expression += f"(?>{wildcard}?{_run_expression(run, ends_path=False)})"
+    return expression
+
+
+#: What crosses segments: any text, or whole segments.
+_ACROSS = {"**": "(?s:.)*", "**/": "(?:[^/]*/)*"}
+
+
+def _runs(pattern: str) -> tuple[list[list[str]], list[str]]:
+    """Return the parts of a glob between what crosses segments, each as expressions between stars, and what crosses."""
+    runs, across, position = [[""]], [], 0
+    for token in _GLOB_TOKEN.finditer(pattern):
+        runs[-1][-1] += re.escape(pattern[position : token.start()])
+        position = token.end()
+        text = token.group()
+        if text == "**/" and pattern[token.start() - 1 : token.start()] in ("", "/"):
+            across.append(text)
+            runs.append([""])
+        elif text in ("**", "**/"):
+            # In the middle of a segment there are no whole segments to stand for.
+            across.append("**")
+            runs.append([text[2:]])
+        elif text == "*":
+            runs[-1].append("")
+        else:
+            runs[-1][-1] += "[^/]" if text == "?" else _glob_class(text)
+    runs[-1][-1] += re.escape(pattern[position:])
+    return runs, across
+
+
+def _run_expression(run: list[str], *, ends_path: bool) -> str:
+    first, *others = run
+    expression = first
+    for index, after in enumerate(others):
+        has_choice = ends_path and index == len(others) - 1
+        expression += f"[^/]*{after}" if has_choice else f"(?>[^/]*?{after})"
+    return expression
+
+
+def _glob_class(token: str) -> str:
     inside, negated = token[1:-1], token[1] in "!^"
     # A class of a glob knows ranges and nothing else: what is special in one of re is escaped. And it is about
     # characters of a segment, so it never means the slash.
