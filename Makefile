@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak fuzz wheel lowest lock clean
+.PHONY: help demo native test check bench soak fuzz wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -21,8 +21,11 @@ help: ## show this list
 demo: $(ready) ## install, then run examples/demo.py
 	@$(python) examples/demo.py
 
+native: ## build the native stand-in of fake programs into the source tree, if cargo is there
+	@sh tools/build_stand_in.sh
+
 # Four workers on any machine: most of a test's time is waiting, and one number makes runs comparable.
-test: $(ready) ## run the tests in random order, with branch coverage and its gate
+test: $(ready) native ## run the tests in random order, with branch coverage and its gate
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
 soak: $(ready) ## run the long tests that look for leaks and races
@@ -69,5 +72,6 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 
 clean: ## remove everything that was made: environments, caches, builds
 	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf src/api_simulator/_native_bin
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

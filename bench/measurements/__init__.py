@@ -20,6 +20,7 @@ NAMES = (
     "stream_pacing",
     "flat_memory",
     "unmatched",
+    "program_start",
 )
 
 
