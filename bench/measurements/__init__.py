@@ -16,8 +16,11 @@ NAMES = (
     "latency_in_process",
     "throughput",
     "many_routes",
+    "matching",
+    "stream_pacing",
     "flat_memory",
     "unmatched",
+    "program_start",
 )
 
 

@@ -123,7 +123,7 @@ def explain(item: pytest.Item, report: pytest.TestReport) -> None:
     if events:
         seeds = {server.seed for server in state.servers if server.uses_chance}
         title = f"api-simulator timeline{''.join(f' (seed {seed})' for seed in sorted(seeds))}"
-        report.sections.append((title, timeline.render(events, start_ns=state.started_ns)))
+        report.sections.append((title, timeline.render(events)))
     untouched = [text for name, value in getattr(item, "funcargs", {}).items() if (text := _untouched(name, value))]
     if untouched and report.when == "call":
         report.sections.append(("api-simulator fakes that nobody could find", "\n".join(untouched)))
