@@ -75,6 +75,10 @@ class ScriptError(ApiSimulatorError, ValueError):
     """A fake program's script holds something that cannot be played."""
 
 
+class ScriptFileError(ScriptError):
+    """A script file that cannot be read, or says what cannot be played; the text names file, line and part."""
+
+
 class ProgramTimeoutError(ApiSimulatorError, TimeoutError):
     """
     A program did not end in time; its whole process group was ended.

@@ -1,7 +1,8 @@
 """
 The ``api-simulator`` command.
 
-Exit status: 0 success, 1 a check failed, 2 the command line was not understood. With ``--json``
+Exit status: 0 success, 1 a check failed, 2 the command line, or a file that it names, was not understood; a program
+that ``run-fake`` plays passes its own on. With ``--json``
 standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
 """
 
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from api_simulator import __version__
-from api_simulator.cli import _doctor
+from api_simulator.cli import _calls, _doctor, _run_fake
 from api_simulator.cli._outcome import Outcome
 
 USAGE_ERROR = 2
 
-_COMMANDS = {"doctor": _doctor}
+_COMMANDS: dict[str, Any] = {"doctor": _doctor, "run-fake": _run_fake, "calls": _calls}
 
 
 class _UsageError(Exception):
@@ -45,6 +46,8 @@ def _parser() -> _Parser:
     for name, module in _COMMANDS.items():
         command = commands.add_parser(name, help=module.HELP, description=module.HELP, **plain)
         command.set_defaults(parser=command)
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(command)
         _add_common(command)
     return parser
 
@@ -64,8 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
+    # What comes after `--` belongs to the program that is run, also a flag that we have.
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(ours)
+        options.passed = arguments[len(ours) + 1 :]
         if options.help:
             text = options.parser.format_help().rstrip()
             return _print({"ok": True, "help": text}, text, 0, as_json=options.json)
@@ -77,10 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         message = str(error)
         value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
-        return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in arguments)
+        return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in ours)
     outcome: Outcome = _COMMANDS[options.command].run(options)
     value = {"ok": outcome.ok, **outcome.value}
-    return _print(value, outcome.text, 0 if outcome.ok else 1, as_json=options.json)
+    status = outcome.status if outcome.status is not None else 0 if outcome.ok else 1
+    return status if outcome.is_said else _print(value, outcome.text, status, as_json=options.json)
 
 
 def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:

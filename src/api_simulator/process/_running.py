@@ -282,3 +282,19 @@ def _end_descriptor(pid: int) -> int | None:
 
 def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def has_gone(pid: int) -> bool:
+    """Return whether a process, of whomever, has ended; one that nobody has waited for yet has ended too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (one read of a file of the kernel)
+            # The state stands after the name, which may hold anything, brackets too.
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return False
