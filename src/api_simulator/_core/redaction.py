@@ -81,7 +81,7 @@ class Redaction:
 
     # Whole values
 
-    def bytes(self, data: bytes) -> bytes:
+    def clean(self, data: bytes) -> bytes:
         """Return *data* with its secrets replaced."""
         if not self.enabled:
             return data
@@ -99,7 +99,7 @@ class Redaction:
     def text(self, text: str) -> str:
         """Return *text* with its secrets replaced."""
         data = text.encode(errors="surrogateescape")
-        return self.bytes(data).decode(errors="surrogateescape")
+        return self.clean(data).decode(errors="surrogateescape")
 
     def named(self, name: str, value: str) -> str:
         """Return *value*, which belongs to *name*, with its secrets replaced: all of it if the name says so."""
@@ -200,12 +200,12 @@ class RedactingStream:
         if cut <= 0 and len(held) > MAX_LINE:
             cut = len(held) - HOLD
         self._held = held[cut:]
-        return self._redaction.bytes(held[:cut]) if cut else b""
+        return self._redaction.clean(held[:cut]) if cut else b""
 
     def finish(self) -> bytes:
         """Return the rest: the stream has ended."""
         rest, self._held = self._held, b""
-        return self._redaction.bytes(rest) if rest else b""
+        return self._redaction.clean(rest) if rest else b""
 
 
 def _unfinished(rule: RedactionRule, data: bytes) -> int | None:

@@ -322,6 +322,12 @@ class Player:
         self.begin()
         self.play_steps(script, words)
 
+    def play_file(self, path: bytes) -> None:
+        """Play the steps of the script at *path* in place of the step that is on."""
+        script = ScriptFile(path)
+        script.line()
+        self.play_steps(script, script.line().split())
+
     def play_steps(self, script: ScriptFile, words: list[bytes]) -> None:
         """Play steps, beginning with that of *words*."""
         while words:
@@ -556,7 +562,12 @@ def hold_leash(stage: bytes) -> None:
     The other end of the FIFO is open as long as that process wants. A timer looks at it, whatever this
     process is doing: also when it is blocked in a write that nobody reads.
     """
-    leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    try:
+        leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        if posix.access(stage + b"/no-leash", posix.F_OK):
+            return  # the stage was made without one
+        raise
 
     def look(_number: int, _frame: "FrameType | None") -> None:
         try:

@@ -14,6 +14,7 @@ The folder in which a fake program lives: executable, script, and what its invoc
     answers/      what was answered
     waiters/      a FIFO for each thread that waits for invocations
     leash         a FIFO that this process holds open; when it closes, running fakes exit
+    no-leash      in its place, in a stage that is to outlive this process
     data/         for the kind of program: transcripts, configuration
 
 Nothing is registered for the interpreter's end, no thread is started: who makes a stage closes it. The
@@ -50,6 +51,11 @@ class Stage:
 
         interpreter: The Python that plays the script, this process's by default.
 
+        parent: The folder that it is made in, the one for temporary files by default.
+
+        leash: Whether invocations end when it is closed, or this process has gone. A stage without one is
+            nothing but files: it plays on after this process, and costs no descriptor.
+
     Attributes:
         folder: The place, readable by its owner only.
 
@@ -59,17 +65,26 @@ class Stage:
         UnsupportedPlatformError: On Windows.
     """
 
-    def __init__(self, program: str, *, extension: str | None = None, interpreter: str | None = None) -> None:
+    def __init__(
+        self,
+        program: str,
+        *,
+        extension: str | None = None,
+        interpreter: str | None = None,
+        parent: Path | None = None,
+        leash: bool = True,
+    ) -> None:
         if os.name != "posix":
             raise UnsupportedPlatformError(
                 f"the fake {program!r} needs FIFOs, signals and executable scripts, which this operating system "
                 f"({os.name}) does not have; skip the test here, or run it on Linux, macOS or in WSL"
             )
-        self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-", dir=parent))
         self.executable = self.folder / "bin" / program
         self.calls_folder = CallsFolder(self.folder / "calls")
         self._owner_pid = os.getpid()
         self._lock = threading.Lock()
+        self._is_leashed = leash
         self._leash: int | None = None
         try:
             self._furnish(extension, playing_interpreter() if interpreter is None else interpreter)
@@ -85,6 +100,9 @@ class Stage:
         for name, content in launcher(str(self.folder), interpreter).items():
             place = self.executable if name == "launcher" else self.folder / name
             write_executable(place, content)
+        if not self._is_leashed:
+            (self.folder / "no-leash").touch()
+            return
         os.mkfifo(self.folder / "leash", 0o600)
         # Read and write: opening it for writing only would fail, as nobody reads yet.
         self._leash = os.open(self.folder / "leash", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -174,7 +174,7 @@ class _Streams:
             self._listen(main, "stdout")
         if self._command.stdin is not None:
             # A file, not a pipe: nobody has to write while the program runs, and it gets all or nothing.
-            stdin = self._stack.enter_context(tempfile.TemporaryFile())
+            stdin = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
             stdin.write(self._command.stdin)
             stdin.seek(0)
         process = subprocess.Popen(

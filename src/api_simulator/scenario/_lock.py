@@ -52,10 +52,10 @@ class FolderLock:
                 self._fd = fd
             else:
                 os.close(fd)  # its owner removed it between the two calls
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat("T", "seconds")}
+        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat("T", "seconds")}
         try:
             os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, json.dumps(owner).encode(), 0)
+            os.pwrite(self._fd, json.dumps(me).encode(), 0)
         except BaseException:
             self.release()
             raise

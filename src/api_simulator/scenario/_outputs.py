@@ -13,6 +13,7 @@ What a program writes, on its way into a cassette: redacted, whole, with its mom
 from __future__ import annotations
 
 import codecs
+import contextlib
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +32,7 @@ class OutputFile:
     """One output: bytes in, a text file and if need be a raw one out."""
 
     def __init__(self, folder: Path, stream: Stream) -> None:
-        self._text = folder / TEXT_NAMES[stream]
+        self.text_path = folder / TEXT_NAMES[stream]
         self._raw = folder / RAW_NAMES[stream]
         self._file = self._raw.open("wb", buffering=_BLOCK)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -56,10 +57,10 @@ class OutputFile:
             except UnicodeDecodeError:
                 self._is_text = False
         if self._is_text:
-            self._raw.replace(self._text)
+            self._raw.replace(self.text_path)
             return
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        with self._raw.open("rb") as source, self._text.open("wb") as target:
+        with self._raw.open("rb") as source, self.text_path.open("wb") as target:
             while data := source.read(_BLOCK):
                 target.write(decoder.decode(data).encode())
             target.write(decoder.decode(b"", final=True).encode())
@@ -118,14 +119,13 @@ class Outputs:
 
     def tail(self, stream: Stream, count: int = 4096) -> str:
         """Return the end of what was kept, after :meth:`finish`."""
-        with Path(self._files[stream]._text).open("rb") as file:
+        with self._files[stream].text_path.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - count))
             return file.read().decode(errors="replace")
 
     def close(self) -> None:
         """Give the descriptors back, whatever state the files are in."""
-        for file in (self._timing, *self._files.values()):
-            try:
-                file.close()
-            except OSError:
-                continue  # a full disk: what was not written is lost, and its error was raised already
+        for close in (self._timing.close, *(file.close for file in self._files.values())):
+            # A full disk: what was not written is lost, and its error was raised already.
+            with contextlib.suppress(OSError):
+                close()

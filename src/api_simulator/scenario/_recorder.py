@@ -436,9 +436,7 @@ class ScenarioRecorder:
             stdout_bytes=outputs.size("stdout"),
             stderr_bytes=outputs.size("stderr"),
             files=written.copy_to(folder / "files", self._redaction),
-            transcripts=[]
-            if transcripts is None
-            else transcripts.copy_to(folder / "transcripts", self._redaction),
+            transcripts=[] if transcripts is None else transcripts.copy_to(folder / "transcripts", self._redaction),
         )
         (folder / "cassette.json").write_bytes(json_bytes(cassette.model_dump(mode="json")))
         return ended, stderr

@@ -8,21 +8,23 @@ files and folders are left alone.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 #: The version of the format. It grows when an older reader would misread what a newer writer wrote.
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 EndedBy = Literal["exit", "timeout", "cancel"]
 
 
-class _Record(BaseModel):
+class FileModel(BaseModel):
+    """What a file holds, or a part of it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ProgramStepRecord(_Record):
+class ProgramStepRecord(FileModel):
     """A recorded run of a program; what it wrote is in its cassette."""
 
     kind: Literal["program"] = "program"
@@ -34,7 +36,7 @@ class ProgramStepRecord(_Record):
     recorded_at: str
 
 
-class SummaryStepRecord(_Record):
+class SummaryStepRecord(FileModel):
     """A step without a cassette: what its caller said of it."""
 
     kind: Literal["summary"] = "summary"
@@ -44,7 +46,7 @@ class SummaryStepRecord(_Record):
     recorded_at: str
 
 
-class McpCallRecord(_Record):
+class McpCallRecord(FileModel):
     """A call of an MCP tool with its result or its error."""
 
     kind: Literal["mcp_call"] = "mcp_call"
@@ -60,7 +62,7 @@ class McpCallRecord(_Record):
 StepRecord = Annotated[ProgramStepRecord | SummaryStepRecord | McpCallRecord, Field(discriminator="kind")]
 
 
-class ScenarioFile(_Record):
+class ScenarioFile(FileModel):
     """The manifest: everything recorded, in the order of the steps' beginnings."""
 
     format: Literal[1]
@@ -70,20 +72,20 @@ class ScenarioFile(_Record):
     step_sequence: list[StepRecord]
 
 
-class InputFile(_Record):
+class InputFile(FileModel):
     """``input.json``."""
 
     args: list[str]
 
 
-class TerminalSize(_Record):
+class TerminalSize(FileModel):
     """The size of a pseudo-terminal in characters."""
 
     columns: int = Field(ge=1, le=9999)
     rows: int = Field(ge=1, le=9999)
 
 
-class CassetteFile(_Record):
+class CassetteFile(FileModel):
     """``cassette.json``: under which conditions the program ran, and how it ended."""
 
     format: Literal[1]
@@ -104,9 +106,16 @@ def json_schema() -> dict[str, Any]:
     return TypeAdapter(ScenarioFile).json_schema()
 
 
-def problem(error: ValidationError) -> tuple[tuple[str | int, ...], str]:
-    """Return where the first mistake is, without pydantic's own additions, and what it is."""
-    first = error.errors(include_url=False)[0]
+ModelT = TypeVar("ModelT", bound=FileModel)
+
+
+def parse(model: type[ModelT], value: object) -> ModelT | tuple[tuple[str | int, ...], str]:
+    """Return *value* as a *model*, or where its first mistake is and what it is."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    # pydantic puts the kind of a step into the place; it stands nowhere in the file.
     kinds = {"program", "summary", "mcp_call"}
     place = tuple(part for index, part in enumerate(first["loc"]) if not (index == 2 and part in kinds))
     return place, first["msg"]
