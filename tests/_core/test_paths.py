@@ -216,14 +216,43 @@ def test_patterns_are_equal_when_they_mean_the_same(one, other, are_equal):
 
 
 @given(
-    path=PATHS, patterns=st.lists(st.sampled_from(["/a/{x}", "/ab/*", "/a/**", "/{x}/a", "/a b/{x:path}"]), min_size=1)
+    path=PATHS,
+    text=st.sampled_from(
+        ["/a/{x}", "/ab/*", "/a/**", "/{x}/a", "/a b/{x:path}", "/{x}{y}", "/?", "/[a-z]/a", "/*/{", "**", "/a%2Fb/{x}"]
+    ),
 )
-def test_the_first_segment_excludes_nothing_that_would_match(path, patterns):
-    """Tables look only at patterns of the path's first segment: a promise that the pattern must keep."""
-    for text in patterns:
-        pattern = glob_path(text) if "*" in text else template(text)
-        if pattern.match(path) is not None and pattern.first_segment is not None:
-            assert path[1:].partition("/")[0] == pattern.first_segment
+def test_what_a_pattern_says_of_its_paths_is_true_of_each(path, text):
+    """Tables look up by it: a path that matches and is said not to would never be tried."""
+    pattern = glob_path(text) if any(character in text for character in "*?[") else template(text)
+
+    if pattern.match(path) is None:
+        return
+    if pattern.first_segment is not None:
+        assert path[1:].partition("/")[0] == pattern.first_segment
+    if pattern.segments is not None:
+        found = path.split("/")
+        assert len(found) == len(pattern.segments)
+        assert all(said in (None, segment) for said, segment in zip(pattern.segments, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "segments"),
+    [
+        (template("/v1/{id}"), ("", "v1", None)),
+        (template("/v{n}/x"), ("", None, "x")),
+        (template("/{a}-{b}/{{x}}"), ("", None, "{x}")),
+        (template("/a%2Fb/{id:int}"), ("", "a%2Fb", None)),
+        (template("/{id}/"), ("", None, "")),
+        (template("/{rest:path}"), None),
+        (glob_path("/v1/*"), ("", "v1", None)),
+        (glob_path("/v?/[ab]/x"), ("", None, None, "x")),
+        (glob_path("/**/x"), None),
+        (glob_path("*/x"), None),
+        (regex_path(re.compile("/v1/a")), None),
+    ],
+)
+def test_segments_are_known_where_their_number_is(pattern, segments):
+    assert pattern.segments == segments
 
 
 @pytest.mark.parametrize(

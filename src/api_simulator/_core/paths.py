@@ -1,8 +1,8 @@
 """
 Which paths a route means: a literal one, a template, a regular expression or a glob.
 
-A pattern compiles to an expression over the decoded path (``%2F`` kept). Literal paths are looked
-up; a pattern whose first segment is literal is only tried for paths that begin with it.
+A pattern compiles to an expression over the decoded path (``%2F`` kept), and says what every path that it
+means has in common, so that it need not be tried for others.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class PathPattern:
 
         first_segment: The first segment, if every path that matches begins with it.
 
+        segments: What is between the slashes, None where anything may be, if every path that matches has so many.
+
         regex: What a path must match from beginning to end, if it is not literal.
 
         converters: What the text of each parameter is turned into.
@@ -76,6 +78,7 @@ class PathPattern:
     regex: CompiledRegex | None = field(default=None, compare=False)
     converters: Mapping[str, Callable[[str], Any]] = field(default_factory=dict, compare=False)
     reading: str = "template"
+    segments: tuple[str | None, ...] | None = field(default=None, compare=False)
 
     def match(self, path: str) -> Mapping[str, Any] | None:
         """Return the path's parameters, an empty mapping if it has none, None if it does not match."""
@@ -133,7 +136,17 @@ def template_path(raw_path: str, shown: str) -> PathPattern:
             expression += f"(?P<{name}>{parameter_expression})"
             text += f"{{{parameter}}}"
     conversions = {name: convert for name, convert in converters.items() if convert is not str}
-    return PathPattern(text, None, _first_literal_segment(text, "{"), re.compile(expression), conversions)
+    spans = any(parameter.endswith(":path") for parameter in parameters)
+    segments = None if spans else _segments(literals)
+    return PathPattern(
+        text, None, _first_literal_segment(text, "{"), re.compile(expression), conversions, segments=segments
+    )
+
+
+def _segments(literals: list[str]) -> tuple[str | None, ...]:
+    """Return the segments of a path whose literals have something within one segment between them."""
+    pieces = "\0".join(map(decode_path, literals)).split("/")
+    return tuple(None if "\0" in piece else piece for piece in pieces)
 
 
 def _parameter(piece: str, shown: str, seen: Mapping[str, object]) -> tuple[str, str]:
@@ -180,7 +193,10 @@ def glob_path(pattern: str) -> PathPattern:
         compiled = re.compile(expression)
     except re.error as error:
         raise RouteError(f"glob: {pattern!r} has a class that means nothing: {error}") from None
-    return PathPattern(pattern, None, first, compiled, reading="glob")
+    segments = None
+    if pattern.startswith("/") and "**" not in pattern:
+        segments = tuple(None if _GLOB_TOKEN.search(piece) else piece for piece in pattern.split("/"))
+    return PathPattern(pattern, None, first, compiled, reading="glob", segments=segments)
 
 
 def _glob_expression(token: str) -> str:
