@@ -268,7 +268,7 @@ def fail_first(player: "Player", script: "ScriptFile", words: list[bytes]) -> No
 # The test process
 
 
-def ask(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+def ask(player: "Player", _script: "ScriptFile", words: list[bytes]) -> None:
     """Let the test process say what is to be played here."""
     player.after_step()
     name = b"%d-%d" % (player.call.number, player.next_question())

@@ -9,86 +9,37 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from api_simulator import plugins
 from api_simulator._core.redaction import Redaction
 from api_simulator._core.secrets import RedactionRule
-from api_simulator.errors import OptionError, ProgramTimeoutError, RecorderStateError, RecordingError
-from api_simulator.scenario._capture import Command, Ended, RunningStep
-from api_simulator.scenario._files import json_bytes
+from api_simulator.errors import ApiSimulatorError, OptionError, RecorderStateError, RecordingError
+from api_simulator.scenario._capture import Command, RunningStep
 from api_simulator.scenario._lock import FolderLock
 from api_simulator.scenario._manifest import Manifest
-from api_simulator.scenario._outputs import Outputs, Stream
-from api_simulator.scenario._side_effects import WrittenFiles
-from api_simulator.scenario.models import (
-    FORMAT,
-    CassetteFile,
-    EndedBy,
-    McpCallRecord,
-    ProgramStepRecord,
-    SummaryStepRecord,
-    TerminalSize,
-)
+from api_simulator.scenario._program_step import DEFAULT_SIZE, Order, OutputFunction, ProgramStep, StepResult, now
+from api_simulator.scenario.models import McpCallRecord, ProgramStepRecord, SummaryStepRecord
 
 if TYPE_CHECKING:
     from typing import Self
 
-DEFAULT_SIZE = (80, 24)
 
-#: ``on_output(stream, data)`` gets what the program wrote, as it comes and before it is redacted.
-OutputFunction = Callable[[Stream, bytes], None]
+class Filling(Protocol):
+    """What fills a cassette: a program that runs, or a step that was made up."""
 
+    @property
+    def step_name(self) -> str:
+        """The step's name."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """
-    A recorded step.
-
-    Attributes:
-        step_name: Its name.
-
-        cassette_exit_code: The exit code; ``-N`` if signal N ended it.
-
-        cassette_path: The cassette's folder.
-
-        cassette_duration_ms: How long it ran, in milliseconds.
-
-        scenario_dir: The folder with ``scenario.json``.
-
-        pid: The process id that it had.
-
-        ended_by: ``"exit"``, ``"timeout"`` or ``"cancel"``.
-    """
-
-    step_name: str
-    cassette_exit_code: int
-    cassette_path: Path
-    cassette_duration_ms: int
-    scenario_dir: Path
-    pid: int
-    ended_by: EndedBy
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A step that is to be recorded, checked."""
-
-    step_name: str
-    tool: str
-    model: str | None
-    command: Command
-    env: Mapping[str, str | None]
-    session_log_dir: Path | None
-    files: tuple[str, ...]
-    on_output: OutputFunction | None
-    on_start: Callable[[RunningStep], None] | None
+    def fill(self, folder: Path) -> ProgramStepRecord:
+        """Write the cassette's files into *folder* and return its entry in the manifest."""
+        ...
 
 
 class ScenarioRecorder:
@@ -218,8 +169,8 @@ class ScenarioRecorder:
 
             OSError: If the program cannot be started; nothing is recorded then.
         """
-        return self._begin(
-            _Order(
+        step = ProgramStep(
+            Order(
                 step_name=_text("step_name", step_name),
                 tool=_text("tool", tool),
                 model=model,
@@ -229,8 +180,17 @@ class ScenarioRecorder:
                 files=tuple(files),
                 on_output=on_output,
                 on_start=on_start,
-            )
-        )()
+            ),
+            self._redaction,
+        )
+        with self._lock:
+            self._running.add(step.run)
+        try:
+            folder = self.add_cassette(step)
+        finally:
+            with self._lock:
+                self._running.discard(step.run)
+        return step.result(folder)
 
     async def record_step_async(self, **step: Any) -> StepResult:
         """
@@ -270,7 +230,7 @@ class ScenarioRecorder:
             step_name=_text("step_name", step_name),
             tool=_text("tool", tool),
             result_summary=self._redaction.value(dict(result_summary)),
-            recorded_at=_now(),
+            recorded_at=now(),
         )
         self._add(self._number(), record)
 
@@ -312,7 +272,7 @@ class ScenarioRecorder:
             result=self._redaction.value(result),
             error=None if error is None else self._redaction.text(error),
             duration_ms=max(0, int(duration_ms)),
-            recorded_at=_now(),
+            recorded_at=now(),
         )
         self._add(self._number(), record)
 
@@ -368,88 +328,22 @@ class ScenarioRecorder:
             timeout_s=timeout_s,
         )
 
-    def _begin(self, order: _Order) -> Callable[[], StepResult]:
+    def add_cassette(self, step: Filling) -> Path:
+        """
+        Let *step* fill a new cassette, put it into the manifest, and return its folder.
+
+        Raises:
+            RecordingError: If the disk did not take it; the cassette is removed then.
+        """
         number = self._number()
-        with _writing(self._folder, f"step {order.step_name!r} cannot be recorded"):
-            folder = self._new_cassette(number, order.step_name)
-        return lambda: self._recorded(number, order, folder)
-
-    def _recorded(self, number: int, order: _Order, folder: Path) -> StepResult:
-        run = RunningStep(order.command)
-        with self._lock:
-            self._running.add(run)
-        try:
-            with _writing(self._folder, f"step {order.step_name!r} is not recorded", program=order.command.argv[0]):
-                ended, stderr = self._fill(folder, order, run)
-            self._add(number, self._program_record(order, folder))
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            with self._lock:
-                self._running.discard(run)
-        if ended.ended_by == "timeout":
-            raise ProgramTimeoutError(
-                f"{order.command.argv[0]} did not end within {order.command.timeout_s:g} s; its process group was "
-                f"ended. What it did until then is recorded in {folder}",
-                stdout=(folder / "stdout.jsonl").read_text(encoding="utf-8"),
-                stderr=stderr,
-            )
-        return StepResult(
-            step_name=order.step_name,
-            cassette_exit_code=ended.exit_code,
-            cassette_path=folder,
-            cassette_duration_ms=ended.duration_ms,
-            scenario_dir=self._folder,
-            pid=run.pid,
-            ended_by=ended.ended_by,
-        )
-
-    def _fill(self, folder: Path, order: _Order, run: RunningStep) -> tuple[Ended, str]:
-        """Run the program and write its cassette; return how it ended, and the end of its standard error."""
-        args = self._redaction.arguments(list(order.command.argv))
-        (folder / "input.json").write_bytes(json_bytes({"args": args}))
-        work = Path(order.command.cwd or ".").absolute()
-        written = WrittenFiles(work, order.files)
-        transcripts = None if order.session_log_dir is None else WrittenFiles(order.session_log_dir, ["**/*"])
-        with contextlib.closing(Outputs(folder, self._redaction)) as outputs:
-
-            def sink(stream: Stream, data: bytes, at_ms: int) -> None:
-                outputs.write(stream, data, at_ms)
-                if order.on_output is not None:
-                    order.on_output(stream, data)
-
-            ended = run.run(sink, order.on_start)
-            outputs.finish(ended.duration_ms)
-            stderr = outputs.tail("stderr")
-        size = order.command.size
-        cassette = CassetteFile(
-            format=FORMAT,
-            cwd=self._redaction.text(str(work)),
-            env={
-                name: None if value is None else self._redaction.named(name, value) for name, value in order.env.items()
-            },
-            terminal=None if size is None else TerminalSize(columns=size[0], rows=size[1]),
-            exit_code=ended.exit_code,
-            duration_ms=ended.duration_ms,
-            ended_by=ended.ended_by,
-            stdout_bytes=outputs.size("stdout"),
-            stderr_bytes=outputs.size("stderr"),
-            files=written.copy_to(folder / "files", self._redaction),
-            transcripts=[] if transcripts is None else transcripts.copy_to(folder / "transcripts", self._redaction),
-        )
-        (folder / "cassette.json").write_bytes(json_bytes(cassette.model_dump(mode="json")))
-        return ended, stderr
-
-    def _program_record(self, order: _Order, folder: Path) -> ProgramStepRecord:
-        return ProgramStepRecord(
-            step_name=order.step_name,
-            tool=order.tool,
-            model=order.model,
-            args=self._redaction.arguments(list(order.command.argv)),
-            session_dir=f"sessions/{folder.name}",
-            recorded_at=_now(),
-        )
+        with _writing(self._folder, f"step {step.step_name!r} is not recorded"):
+            folder = self._new_cassette(number, step.step_name)
+            try:
+                self._add(number, step.fill(folder))
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+        return folder
 
     def _new_cassette(self, number: int, step_name: str) -> Path:
         slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", self._redaction.text(step_name))[:60].strip("-.")
@@ -483,14 +377,14 @@ class ScenarioRecorder:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path, consequence: str, program: str | None = None) -> Any:
-    """Turn what the disk says into one error; that a program cannot be started stays what it is."""
+def _writing(folder: Path, consequence: str) -> Iterator[None]:
+    """Turn what the disk says into one error; what concerns another file (a missing program) stays what it is."""
     try:
         yield
-    except (RecordingError, ProgramTimeoutError):
+    except ApiSimulatorError:
         raise
     except OSError as error:
-        if program is not None and not str(error.filename or folder).startswith(str(folder)):
+        if error.filename is not None and not str(error.filename).startswith(str(folder)):
             raise
         raise RecordingError(
             f"{consequence}: {error}; the steps recorded before are whole in {folder}. "
@@ -502,7 +396,3 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise OptionError(f"{name}: expected a text, got {value!r}")
     return value
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat("T", "milliseconds")
