@@ -27,6 +27,7 @@ class McpCalls:
         self._lock = threading.Lock()
         self._left = list(steps)
         self._steps = list(steps)
+        self._missed: list[str] = []
 
     def take(self, tool: str, arguments: Mapping[str, Any], *, in_order: bool = False) -> Step:
         """
@@ -49,13 +50,21 @@ class McpCalls:
                 if step.tool == tool and same_value(step.arguments, arguments):
                     self._left.remove(step)
                     return step
-            raise UnrecordedStepError(self._explain(tool, arguments, in_order=in_order))
+            explanation = self._explain(tool, arguments, in_order=in_order)
+            self._missed.append(explanation)
+        raise UnrecordedStepError(explanation)
 
     @property
     def left(self) -> list[Step]:
         """The recorded calls that were not taken."""
         with self._lock:
             return list(self._left)
+
+    @property
+    def missed(self) -> list[str]:
+        """What was asked for and not recorded, explained."""
+        with self._lock:
+            return list(self._missed)
 
     def _explain(self, tool: str, arguments: Mapping[str, Any], *, in_order: bool) -> str:
         again = "record the scenario again if the tools or their order have changed"

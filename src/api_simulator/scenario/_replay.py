@@ -277,12 +277,13 @@ class ScenarioPlayer:
 
     @property
     def divergences(self) -> list[str]:
-        """What was asked of the fake program and not recorded, with the nearest step and the difference."""
-        return [
+        """The runs and MCP calls that were asked for and not recorded, with the nearest one and the difference."""
+        of_programs = [
             call.notes["divergence"].decode(errors="replace")
             for call in self._binary.calls()
             if "divergence" in call.notes
         ]
+        return of_programs + self.mcp_calls.missed
 
     @property
     def leftovers(self) -> list[Step]:
