@@ -49,8 +49,8 @@ bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
-lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
-	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
+	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
