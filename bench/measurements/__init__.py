@@ -18,6 +18,8 @@ NAMES = (
     "many_routes",
     "flat_memory",
     "unmatched",
+    "recording",
+    "recorder_crashes",
 )
 
 
