@@ -119,7 +119,7 @@ NAMED_VALUES = (
     RedactionRule(
         "authorization",
         re.compile(
-            rb"(?i)(?:proxy-)?authorization[\"'\\]*\s*[:=]\s*[\"'\\]*"
+            rb"(?i)(?<!redacted:)(?:proxy-)?authorization[\"'\\]*\s*[:=]\s*[\"'\\]*"
             rb"(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s+)?"
             rb"(?P<secret>(?!\[redacted:)(?!(?:bearer|basic|token)\b)[^\s\"'\\,][^\r\n\"'\\]*)"
         ),
@@ -128,7 +128,9 @@ NAMED_VALUES = (
     RedactionRule("bearer", re.compile(rb"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})"), (b"bearer",)),
     RedactionRule(
         "cookie",
-        re.compile(rb"(?i)\bcookie[\"'\\]*\s*:\s*[\"'\\]*(?P<secret>(?!\[redacted:)[^\s\"'\\\[{][^\r\n\"'\\]*)"),
+        re.compile(
+            rb"(?i)(?<!redacted:)\bcookie[\"'\\]*\s*:\s*[\"'\\]*(?P<secret>(?!\[redacted:)[^\s\"'\\\[{][^\r\n\"'\\]*)"
+        ),
         (b"cookie",),
     ),
     RedactionRule(
@@ -136,7 +138,7 @@ NAMED_VALUES = (
         # The backslashes: JSON within a JSON string, as agents' logs have it, to any depth.
         re.compile(
             rb"(?i)" + SECRET_NAMES + rb"(?P<quote>\\*[\"'])\s*[:,=]\s*(?P=quote)"
-            rb"(?P<secret>" + _NO_VALUE + rb"(?:(?!(?P=quote))(?:\\.|[^\r\n]))+)(?P=quote)"
+            rb"(?P<secret>" + _NO_VALUE + rb"(?:(?!(?P=quote))(?:\\.|[^\r\n])){1,65536})(?P=quote)"
         ),
         probe=_NAMED_PROBE,
     ),
@@ -160,7 +162,7 @@ NAMED_VALUES = (
     ),
     RedactionRule(
         "url-password",
-        re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'\\]*:(?P<secret>(?!\[redacted:)[^\s/@\"'\\]+)@"),
+        re.compile(rb"(?<=[A-Za-z0-9])://[^\s/:@\"'\\]{0,200}:(?P<secret>(?!\[redacted:)[^\s/@\"'\\]{1,1000})@"),
         (b"://",),
     ),
 )

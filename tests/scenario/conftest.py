@@ -1,0 +1,44 @@
+"""Recorders and players that are closed when their test is over, and small real programs to record."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_simulator.scenario import ScenarioPlayer, ScenarioRecorder
+
+MakePlayer = Callable[..., ScenarioPlayer]
+
+
+def program(text: str, *arguments: str) -> list[str]:
+    """The command line of a small real program; ``-S -I``, so that it starts fast."""
+    return [sys.executable, "-S", "-I", "-c", text, *arguments]
+
+
+def record(recorder: ScenarioRecorder, args: list[str], **more: Any) -> Any:
+    """Record a step whose name and tool do not matter."""
+    return recorder.record_step(**{"step_name": "s", "tool": "t", "args": args, "timeout_s": 60, **more})
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[ScenarioRecorder]:
+    made = ScenarioRecorder(tmp_path / "rec", "recipe")
+    yield made
+    made.finalize()
+
+
+@pytest.fixture
+def make_player(tmp_path: Path) -> Iterator[MakePlayer]:
+    """Make a player of the recorder's folder, with its fake at ``tmp_path / "bin" / "tool"``."""
+    players: list[ScenarioPlayer] = []
+
+    def make(folder: Path | None = None, **more: Any) -> ScenarioPlayer:
+        player = ScenarioPlayer(folder or tmp_path / "rec", tmp_path / "out", tmp_path / "bin" / "tool", **more)
+        players.append(player)
+        return player
+
+    yield make
+    for player in players:
+        player.close()
