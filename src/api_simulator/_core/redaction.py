@@ -131,6 +131,20 @@ class Redaction:
         """Return what redacts a stream as it comes."""
         return RedactingStream(self)
 
+    def find(self, data: bytes) -> list[tuple[int, str]]:
+        """Return place and kind of what looks like a secret in *data*, in the order of the places."""
+        found = []
+        if self._pattern is not None:
+            found += [(match.start(), "declared") for match in self._pattern.finditer(data)]
+        lower = data.lower()
+        for rule in self._rules:
+            if rule.may_match(lower):
+                for match in rule.pattern.finditer(data):
+                    group = _secret_group(rule)
+                    if not PLACEHOLDER.fullmatch(match[group]):
+                        found.append((match.start(group), rule.kind))
+        return sorted(found)
+
     # What streams need
 
     def holds_from(self, data: bytes, cut: int) -> int:
@@ -163,7 +177,7 @@ class Redaction:
         return placeholder[:-1] + b":" + form + b"]" if form else placeholder
 
     def _found(self, rule: RedactionRule, match: re.Match[bytes]) -> bytes:
-        group = "secret" if "secret" in rule.pattern.groupindex else 0
+        group = _secret_group(rule)
         secret = match[group]
         if secret.startswith(PLACEHOLDER_START) and PLACEHOLDER.fullmatch(secret):
             return match[0]
@@ -176,6 +190,10 @@ class Redaction:
             if secret not in self._numbers:
                 self._numbers[secret] = b"[redacted:%s:%d]" % (kind.encode(), len(self._numbers) + 1)
             return self._numbers[secret]
+
+
+def _secret_group(rule: RedactionRule) -> str | int:
+    return "secret" if "secret" in rule.pattern.groupindex else 0
 
 
 class RedactingStream:

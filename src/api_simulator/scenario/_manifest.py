@@ -12,7 +12,7 @@ from typing import Any
 
 from api_simulator import __version__
 from api_simulator.errors import RecordingError
-from api_simulator.scenario._files import json_bytes, replace_file
+from api_simulator.scenario._files import json_bytes, replace_file, synchronise_folder
 from api_simulator.scenario.models import FORMAT, McpCallRecord, ProgramStepRecord, SummaryStepRecord
 
 NAME = "scenario.json"
@@ -71,6 +71,8 @@ class Manifest:
     def finalize(self) -> None:
         """Say that the recording is complete."""
         self.write(finalized=True)
+        # Once, not for every step: on a busy disk it takes as long as all the rest of a step.
+        synchronise_folder(self._folder)
         for name in self._replaced:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         self._replaced = []
