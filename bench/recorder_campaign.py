@@ -280,7 +280,7 @@ def main() -> None:
         found = campaign(options.kills, options.seed, control=options.control)
     else:
         if options.control:
-            _manifest.replace_file = write_in_place
+            _manifest.replace_file = write_in_place  # type: ignore[attr-defined]  # not ours to export: broken on purpose
         found = run(options.kills, options.folder, options.seed)
     print(json.dumps(asdict(found)))
 

@@ -30,7 +30,7 @@ def main() -> None:
             scenario_dir=folder / "recording", output_dir=folder / "out", binary_path=folder / "bin" / "claude"
         ) as player:
             # Code under test would find it on PATH; with another token, as the recording holds none.
-            command = [player.binary_path, *COMMAND[1:3], "--token=another-one"]
+            command = [str(player.binary_path), *COMMAND[1:3], "--token=another-one"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(f"replayed: exit code {done.returncode}")
         print(done.stdout, end="")

@@ -31,7 +31,7 @@ def test_it_is_played(folder, tmp_path):
         first, second = (player.take_step("plan")[0].run(cwd=tmp_path) for _ in range(2))
         call = player.mcp_calls.take("search", {"query": "x", "token": "any"})
 
-    assert (first.stdout_bytes, first.stderr_bytes, first.returncode) == (b"hello\n\xff\n", b"careful\n", 3)
+    assert (first.stdout_bytes, first.stderr_bytes, first.returncode) == (b"hello\n\xff\0\n", b"careful\n", 3)
     assert (second.stdout, second.returncode) == (
         "key [redacted:parameter:1]\n".replace("parameter", "anthropic-key"),
         0,

@@ -120,7 +120,7 @@ class TestWhatIsKept:
     def test_output_is_passed_on_as_it_comes(self, recorder):
         """The program waits for what the callback does: it could not end if output came at the end only."""
         seen = []
-        started = []
+        started: list[int] = []
 
         def on_output(stream, data):
             seen.append((stream, data))

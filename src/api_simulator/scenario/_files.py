@@ -39,6 +39,8 @@ def replace_file(place: Path, content: bytes, *, durable: bool = False) -> None:
 
 def synchronise_folder(folder: Path) -> None:
     """Put on disk what has been moved in *folder*."""
+    if os.name != "posix":
+        return  # folders cannot be opened there
     fd = os.open(folder, os.O_RDONLY)
     try:
         # Some file systems cannot synchronise a folder, and then need not.
