@@ -249,7 +249,9 @@ def test_importing_registers_nothing_for_the_interpreter_s_end():
         "import atexit; atexit.register = lambda *a, **k: print('atexit', a)\n"
         "import weakref; weakref.finalize = lambda *a, **k: print('finalize', a)\n"
         "import threading\n"
-        "import api_simulator.claude, api_simulator.scenario\n"
+        "import sys, api_simulator.claude\n"
+        "assert 'api_simulator.scenario' not in sys.modules and 'pydantic' not in sys.modules\n"
+        "import api_simulator.scenario\n"
         "print(threading.active_count())"
     )
 

@@ -1,5 +1,7 @@
 """Recorders and players that are closed when their test is over, and small real programs to record."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api_simulator.scenario import ScenarioPlayer, ScenarioRecorder
+from api_simulator.scenario import RunningStep, ScenarioPlayer, ScenarioRecorder
 
 MakePlayer = Callable[..., ScenarioPlayer]
 
@@ -20,6 +22,21 @@ def program(text: str, *arguments: str) -> list[str]:
 def record(recorder: ScenarioRecorder, args: list[str], **more: Any) -> Any:
     """Record a step whose name and tool do not matter."""
     return recorder.record_step(**{"step_name": "s", "tool": "t", "args": args, "timeout_s": 60, **more})
+
+
+def record_in_turns(recorder: ScenarioRecorder, writes: list[tuple[int, bytes]], *, pause_s: float = 0.0) -> Any:
+    """Record a program whose next write comes after the last one has arrived, however busy the machine is."""
+    text = (
+        "import os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
+        f"for fd, data in {writes!r}:\n os.write(fd, data); signal.sigwait([signal.SIGUSR1]); time.sleep({pause_s})"
+    )
+    runs: list[RunningStep] = []
+    return record(
+        recorder,
+        program(text),
+        on_start=runs.append,
+        on_output=lambda _stream, _data: os.kill(runs[0].pid, signal.SIGUSR1),
+    )
 
 
 @pytest.fixture

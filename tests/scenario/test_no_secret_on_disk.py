@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 from urllib.parse import quote
 
 import pytest
 
+from api_simulator import hookspecs, plugins
 from api_simulator.scenario import RedactionRule, ScenarioRecorder
 from tests._core.test_redaction import SHAPES
 from tests.scenario.conftest import program, record
@@ -98,14 +100,29 @@ def test_headers_cookies_fields_and_parameters_reach_no_file(recorder):
 
 
 def test_own_rules_and_later_declarations_are_kept(tmp_path):
-    import re
-
     rule = RedactionRule("acme-key", re.compile(rb"acme-[0-9]{6}"), (b"acme-",))
     with ScenarioRecorder(tmp_path, "r", redaction_rules=[rule]) as recorder:
         recorder.redaction.declare(["learned while recording"])
         record(recorder, program("print('acme-123456, learned while recording')"))
 
     assert leaks(tmp_path, ["acme-123456", "learned while recording"]) == []
+
+
+def test_rules_of_plug_ins_are_kept(tmp_path):
+    class Plugin:
+        @hookspecs.hookimpl
+        def api_simulator_redaction_rules(self):
+            return [RedactionRule("acme-key", re.compile(rb"acme-[0-9]{6}"))]
+
+    plugin = Plugin()
+    plugins.manager().register(plugin)
+    try:
+        with ScenarioRecorder(tmp_path, "r") as recorder:
+            recorder.record_mcp_call(tool="t", arguments={}, result="acme-123456")
+    finally:
+        plugins.manager().unregister(plugin)
+
+    assert leaks(tmp_path, ["acme-123456"]) == []
 
 
 def test_without_redaction_everything_is_kept(tmp_path):

@@ -17,7 +17,7 @@ from api_simulator.process import FakeProgram
 from api_simulator.process.script import Wait
 from api_simulator.scenario import ScenarioBuilder, ScenarioPlayer, ScenarioRecorder, read_scenario
 from api_simulator.scenario._playback import playback
-from tests.scenario.conftest import program, record
+from tests.scenario.conftest import program, record, record_in_turns
 
 
 def start(place, *arguments, **options):
@@ -54,17 +54,20 @@ class TestWhatIsPlayed:
 
     def test_both_outputs_come_in_recorded_order(self, recorder, make_player):
         """Into one pipe, so that the order shows."""
-        text = "import os, time\nfor n in range(4):\n os.write(1, b'o%d\\n' % n); time.sleep(0.03)\n"
-        text += " os.write(2, b'e%d\\n' % n); time.sleep(0.03)"
-        args = program(text)
-        record(recorder, args)
-        place = make_player().binary_path
+        writes = [(fd, b"%d %d\n" % (fd, number)) for number in range(4) for fd in (1, 2)]
+        record_in_turns(recorder, writes, pause_s=0.002)
+        player = make_player()
+        (step,) = player.scenario().step_sequence
 
         done = subprocess.run(
-            [place, *args[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=True
+            [player.binary_path, *step.args[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=30,
+            check=True,
         )
 
-        assert done.stdout == b"".join(b"o%d\ne%d\n" % (n, n) for n in range(4))
+        assert done.stdout == b"".join(data for _, data in writes)
 
     @pytest.mark.parametrize(("time_factor", "at_least_ms"), [(1, 300), (2, 600)])
     def test_recorded_pauses_are_multiplied(self, recorder, make_player, time_factor, at_least_ms):
@@ -134,6 +137,24 @@ class TestWhatIsPlayed:
         record(recorder, program(text), timeout_s=200)
 
         assert make_player().take_step("s")[0].run().stdout == "".join(f"{n}\n" for n in range(30_000))
+
+
+def test_a_recorded_fake_session_is_replayed_with_its_transcript(recorder, make_player, tmp_path):
+    """The whole way: a program that writes transcripts as claude does, recorded and replayed."""
+    config = tmp_path / "config"
+    fake = FakeClaudeCLI()
+    fake.add_message({"type": "assistant", "message": {"role": "assistant", "content": "hi"}, "session_id": "s-1"})
+    fake.add_message({"type": "result", "subtype": "success", "session_id": "s-1"})
+    args = [str(fake.executable), "-p", "hello"]
+    record(recorder, args, env={"CLAUDE_CONFIG_DIR": str(config)}, session_log_dir=str(config / "projects"))
+    fake.close()
+    player = make_player()
+
+    run = player.take_step("s", args)[0].run()
+
+    assert [line[:9] for line in run.stdout.splitlines()] == ['{"type":"', '{"type":"']
+    (transcript,) = player.session_log_dir().rglob("*.jsonl")
+    assert transcript.read_bytes() == next((config / "projects").rglob("*.jsonl")).read_bytes()
 
 
 class TestFindingTheStep:

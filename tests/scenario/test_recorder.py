@@ -14,16 +14,10 @@ import pytest
 
 from api_simulator.errors import OptionError, ProgramTimeoutError, RecorderStateError, RecordingError
 from api_simulator.scenario import ScenarioRecorder, read_scenario
-from tests.scenario.conftest import program, record
+from tests.scenario.conftest import program, record, record_in_turns
 
-STUBBORN = (
-    "import os, signal, subprocess, sys, time\n"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    "child = subprocess.Popen([sys.executable, '-S', '-c', "
-    "'import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)'])\n"
-    "print(child.pid, flush=True)\n"
-    "time.sleep(600)"
-)
+#: A shell: it has started its child long before a short timeout. What it ignores, its child ignores too.
+STUBBORN = ["sh", "-c", "trap '' TERM; sleep 600 & echo $!; wait"]
 
 
 def has_gone(pid):
@@ -66,16 +60,13 @@ class TestWhatIsKept:
         ]
 
     def test_order_and_moments_of_both_outputs_are_kept(self, recorder):
-        text = (
-            "import os, time\nfor n in range(3):\n os.write(1, b'ou\\n'); time.sleep(0.06); os.write(2, b'e\\n'); "
-            "time.sleep(0.06)"
-        )
-        result = record(recorder, program(text))
+        writes = [(1, b"ou\n"), (2, b"e\n")] * 3
+        result = record_in_turns(recorder, writes, pause_s=0.03)
 
         moments = [json.loads(line) for line in (result.cassette_path / "timing.jsonl").read_text().splitlines()]
         assert [(stream, count) for _, stream, count in moments] == [("stdout", 3), ("stderr", 2)] * 3
         times = [at_ms for at_ms, _, _ in moments]
-        assert all(later - earlier >= 50 for earlier, later in itertools.pairwise(times))
+        assert all(later - earlier >= 29 for earlier, later in itertools.pairwise(times))
 
     def test_conditions_and_end_are_kept(self, recorder, tmp_path):
         (tmp_path / "work").mkdir()
@@ -136,15 +127,15 @@ class TestWhatIsKept:
         assert result.pid == started[0]
 
     def test_steps_of_several_threads_stand_in_the_order_of_their_beginnings(self, recorder):
-        gate = threading.Event()
+        begun, gate = threading.Event(), threading.Event()
 
-        def slow():
-            record(recorder, program("input()"), step_name="first", terminal=False, on_start=lambda _: gate.wait(30))
+        def hold(_run):
+            begun.set()
+            gate.wait(30)
 
         with ThreadPoolExecutor() as pool:
-            running = pool.submit(slow)
-            while not recorder._running:
-                pass
+            running = pool.submit(record, recorder, program("pass"), step_name="first", on_start=hold)
+            assert begun.wait(30)
             record(recorder, program("pass"), step_name="second")
             gate.set()
             running.result(30)
@@ -154,8 +145,8 @@ class TestWhatIsKept:
 
 class TestEnds:
     def test_a_timeout_ends_the_whole_group_and_is_recorded(self, recorder):
-        with pytest.raises(ProgramTimeoutError, match="did not end within 1 s") as caught:
-            record(recorder, program(STUBBORN), timeout_s=1)
+        with pytest.raises(ProgramTimeoutError, match="did not end within 2 s") as caught:
+            record(recorder, STUBBORN, timeout_s=2)
 
         assert has_gone(int(caught.value.stdout))
         (step,) = read_scenario(recorder.scenario_dir).step_sequence
@@ -168,7 +159,7 @@ class TestEnds:
             pids.append(int(data))
             recorder.cancel()
 
-        result = record(recorder, program(STUBBORN), on_output=on_output)
+        result = record(recorder, STUBBORN, on_output=on_output)
 
         assert result.ended_by == "cancel"
         assert has_gone(pids[0])
@@ -195,7 +186,7 @@ class TestEnds:
             raise LookupError("from the test")
 
         with pytest.raises(LookupError, match="from the test"):
-            record(recorder, program(STUBBORN), on_output=on_output)
+            record(recorder, STUBBORN, on_output=on_output)
 
         assert has_gone(pids[0])
 
@@ -243,7 +234,7 @@ class TestAsync:
                     anyio.from_thread.run_sync(group.cancel_scope.cancel)
 
                 await recorder.record_step_async(
-                    step_name="s", tool="t", args=program(STUBBORN), on_output=on_output, timeout_s=60
+                    step_name="s", tool="t", args=STUBBORN, on_output=on_output, timeout_s=60
                 )
 
         anyio.run(work, backend=backend)
