@@ -91,6 +91,19 @@ def test_names_and_places_give_secrets_away(text, secret):
     assert "[redacted:" in cleaned
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer hunter2hunter2 export GITHUB_TOKEN='hunter2'",
+        "Authorization: Digest username=x GITHUB_TOKEN='hunter2'",
+        "Cookie: theme=dark; token='hunter2'",
+        'authorization: "Bearer hunter2hunter2", "password": "hunter2"',
+    ],
+)
+def test_one_secret_does_not_take_the_name_of_the_next_along(text):
+    assert "hunter2" not in Redaction().text(text)
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_secret_stays(text):
     assert Redaction().text(text) == text

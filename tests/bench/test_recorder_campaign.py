@@ -15,7 +15,7 @@ def test_a_recorder_that_is_broken_loses_no_step_that_it_has_returned_from():
 
 @pytest.mark.timeout(180)
 def test_the_campaign_finds_a_recorder_that_writes_its_manifest_in_place():
-    found = recorder_campaign.campaign(20, seed=1, control=True)
+    found = recorder_campaign.campaign(15, seed=1, control=True)
 
     assert found.lost or found.broken
 
