@@ -20,6 +20,8 @@ NAMES = (
     "stream_pacing",
     "flat_memory",
     "unmatched",
+    "recording",
+    "recorder_crashes",
 )
 
 

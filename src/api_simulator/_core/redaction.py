@@ -131,6 +131,20 @@ class Redaction:
         """Return what redacts a stream as it comes."""
         return RedactingStream(self)
 
+    def find(self, data: bytes) -> list[tuple[int, str]]:
+        """Return place and kind of what looks like a secret in *data*, in the order of the places."""
+        found = []
+        if self._pattern is not None:
+            found += [(match.start(), "declared") for match in self._pattern.finditer(data)]
+        lower = data.lower()
+        for rule in self._rules:
+            if rule.may_match(lower):
+                for match in rule.pattern.finditer(data):
+                    group = _secret_group(rule)
+                    if not PLACEHOLDER.fullmatch(match[group]):
+                        found.append((match.start(group), rule.kind))
+        return sorted(found)
+
     # What streams need
 
     def holds_from(self, data: bytes, cut: int) -> int:
@@ -140,14 +154,16 @@ class Redaction:
             cut = data.rfind(b"\n", 0, max(0, cut - 1)) + 1
         start = max(0, cut - HOLD)
         for rule in self._rules:
-            if rule.begins and (at := _unfinished(rule, data)) is not None:
-                cut = min(cut, at)
+            if rule.begins:
+                cut = _before_block(rule, data, cut)
         for form in self._spanning:
             cut = min(cut, _beginning_at(data, cut, form))
         if data[cut - 1 : cut] != b"\n":
             # In the middle of a line: a match may lie across the place.
             patterns = [self._pattern] if self._pattern is not None else []
-            for pattern in (*patterns, *(rule.pattern for rule in self._rules)):
+            lower = data[start:].lower()
+            patterns += [rule.pattern for rule in self._rules if rule.may_match(lower)]
+            for pattern in patterns:
                 for match in pattern.finditer(data, start):
                     if match.start() < cut < match.end():
                         cut = match.start()
@@ -161,7 +177,7 @@ class Redaction:
         return placeholder[:-1] + b":" + form + b"]" if form else placeholder
 
     def _found(self, rule: RedactionRule, match: re.Match[bytes]) -> bytes:
-        group = "secret" if "secret" in rule.pattern.groupindex else 0
+        group = _secret_group(rule)
         secret = match[group]
         if secret.startswith(PLACEHOLDER_START) and PLACEHOLDER.fullmatch(secret):
             return match[0]
@@ -174,6 +190,10 @@ class Redaction:
             if secret not in self._numbers:
                 self._numbers[secret] = b"[redacted:%s:%d]" % (kind.encode(), len(self._numbers) + 1)
             return self._numbers[secret]
+
+
+def _secret_group(rule: RedactionRule) -> str | int:
+    return "secret" if "secret" in rule.pattern.groupindex else 0
 
 
 class RedactingStream:
@@ -208,18 +228,21 @@ class RedactingStream:
         return self._redaction.clean(rest) if rest else b""
 
 
-def _unfinished(rule: RedactionRule, data: bytes) -> int | None:
-    """Return where a match of several lines begins whose end has not come."""
-    at = data.rfind(rule.begins)
-    if at < 0 or len(data) - at > HOLD or rule.pattern.match(data, at):
-        return None
-    return at
+def _before_block(rule: RedactionRule, data: bytes, cut: int) -> int:
+    """Return *cut*, or the beginning before it of a match of several lines that ends after it or not yet."""
+    at = data.find(rule.begins, max(0, cut - HOLD), cut)
+    while at >= 0:
+        match = rule.pattern.match(data, at)
+        if match is None or match.end() > cut:
+            return at
+        at = data.find(rule.begins, match.end(), cut)
+    return cut
 
 
 def _beginning_at(data: bytes, cut: int, form: bytes) -> int:
     """Return where *form* begins if the bytes before *cut* may be its beginning, else *cut*."""
     for size in range(min(len(form) - 1, cut), 0, -1):
-        if data.startswith(form[:size], cut - size) and not data.startswith(form, cut - size):
+        if data.startswith(form[:size], cut - size):
             return cut - size
     return cut
 

@@ -119,24 +119,18 @@ NAMED_VALUES = (
     RedactionRule(
         "authorization",
         re.compile(
-            rb"(?i)(?:proxy-)?authorization[\"'\\]*\s*[:=]\s*[\"'\\]*"
-            rb"(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s+)?"
-            rb"(?P<secret>(?!\[redacted:)(?!(?:bearer|basic|token)\b)[^\s\"'\\,][^\r\n\"'\\]*)"
+            rb"(?i)(?<!redacted:)authorization[\"'\\]*\s*[:=]\s*[\"'\\]*(?:bearer|basic|token|apikey)\s+"
+            rb"(?P<secret>(?!\[redacted:)[^\s\"'\\,]+)"
         ),
         (b"authorization",),
     ),
     RedactionRule("bearer", re.compile(rb"(?i)\bbearer\s+(?P<secret>[A-Za-z0-9._~+/=-]{8,})"), (b"bearer",)),
     RedactionRule(
-        "cookie",
-        re.compile(rb"(?i)\bcookie[\"'\\]*\s*:\s*[\"'\\]*(?P<secret>(?!\[redacted:)[^\s\"'\\\[{][^\r\n\"'\\]*)"),
-        (b"cookie",),
-    ),
-    RedactionRule(
         "field",
         # The backslashes: JSON within a JSON string, as agents' logs have it, to any depth.
         re.compile(
-            rb"(?i)" + SECRET_NAMES + rb"(?P<quote>\\*[\"'])\s*[:,=]\s*(?P=quote)"
-            rb"(?P<secret>" + _NO_VALUE + rb"(?:(?!(?P=quote))(?:\\.|[^\r\n]))+)(?P=quote)"
+            rb"(?i)(?!authorization|cookie)" + SECRET_NAMES + rb"(?P<quote>\\*[\"'])\s*[:,=]\s*(?P=quote)"
+            rb"(?P<secret>" + _NO_VALUE + rb"(?:(?!(?P=quote))(?:\\.|[^\r\n])){1,65536})(?P=quote)"
         ),
         probe=_NAMED_PROBE,
     ),
@@ -160,8 +154,25 @@ NAMED_VALUES = (
     ),
     RedactionRule(
         "url-password",
-        re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'\\]*:(?P<secret>(?!\[redacted:)[^\s/@\"'\\]+)@"),
+        re.compile(rb"(?<=[A-Za-z0-9])://[^\s/:@\"'\\]{0,200}:(?P<secret>(?!\[redacted:)[^\s/@\"'\\]{1,1000})@"),
         (b"://",),
+    ),
+    # These two take all to the end of the line or to a quote, so they come last: the names that give other secrets
+    # away would be gone with it.
+    RedactionRule(
+        "authorization",
+        re.compile(
+            rb"(?i)(?<!redacted:)authorization[\"'\\]*\s*[:=]\s*[\"'\\]*"
+            rb"(?P<secret>(?!\[redacted:)(?!(?:bearer|basic|token|apikey)\b)[^\s\"'\\,][^\r\n\"'\\]*)"
+        ),
+        (b"authorization",),
+    ),
+    RedactionRule(
+        "cookie",
+        re.compile(
+            rb"(?i)(?<!redacted:)\bcookie[\"'\\]*\s*:\s*[\"'\\]*(?P<secret>(?!\[redacted:)[^\s\"'\\\[{][^\r\n\"'\\]*)"
+        ),
+        (b"cookie",),
     ),
 )
 

@@ -17,8 +17,6 @@ from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli._outcome import Outcome
 from api_simulator.errors import ApiSimulatorError
 
-HELP = "say what works in this environment, and why something does not"
-
 #: Distributions that make a feature available, with the extra that installs them.
 _OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp"}
 

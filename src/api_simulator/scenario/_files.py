@@ -20,7 +20,8 @@ def replace_file(place: Path, content: bytes, *, durable: bool = False) -> None:
 
         content: All of it.
 
-        durable: Also after a power failure: the file and its folder are synchronised.
+        durable: Also after a power failure, which leaves the old or the new whole, as :func:`synchronise_folder`
+            has been called or not.
     """
     fresh = place.with_name(f".{place.name}.{os.getpid()}.new")
     try:
@@ -34,11 +35,12 @@ def replace_file(place: Path, content: bytes, *, durable: bool = False) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise
-    if durable:
-        _synchronise_folder(place.parent)
 
 
-def _synchronise_folder(folder: Path) -> None:
+def synchronise_folder(folder: Path) -> None:
+    """Put on disk what has been moved in *folder*."""
+    if os.name != "posix":
+        return  # folders cannot be opened there
     fd = os.open(folder, os.O_RDONLY)
     try:
         # Some file systems cannot synchronise a folder, and then need not.

@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from bisect import insort
 from pathlib import Path
 from typing import Any
 
-from api_simulator import __version__
 from api_simulator.errors import RecordingError
-from api_simulator.scenario._files import json_bytes, replace_file
+from api_simulator.scenario._files import json_bytes, replace_file, synchronise_folder
 from api_simulator.scenario.models import FORMAT, McpCallRecord, ProgramStepRecord, SummaryStepRecord
 
 NAME = "scenario.json"
+
+# Not imported: the package knows all layers by name, and so would this one then.
+_VERSION: str = sys.modules[__name__.partition(".")[0]].__version__
 
 
 class Manifest:
@@ -55,7 +58,7 @@ class Manifest:
         Raises:
             RecordingError: If that is impossible; what was there stays.
         """
-        head = {"format": FORMAT, "recipe": self._recipe, "recorded_with": f"api-simulator {__version__}"}
+        head = {"format": FORMAT, "recipe": self._recipe, "recorded_with": f"api-simulator {_VERSION}"}
         head["finalized"] = finalized
         steps = ",\n    ".join(text for _, text in self._steps)
         body = json_bytes(head)[:-3] + b',\n  "step_sequence": ['
@@ -71,6 +74,8 @@ class Manifest:
     def finalize(self) -> None:
         """Say that the recording is complete."""
         self.write(finalized=True)
+        # Once, not for every step: on a busy disk it takes as long as all the rest of a step.
+        synchronise_folder(self._folder)
         for name in self._replaced:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         self._replaced = []

@@ -247,6 +247,8 @@ class ScenarioRecorder:
         """
         Record a call of an MCP tool: on disk, as every step, when this returns.
 
+        Blocks for as long as the disk takes, so code on an event loop calls it in a thread.
+
         Args:
             tool: The tool's name.
 

@@ -119,3 +119,10 @@ def parse(model: type[ModelT], value: object) -> ModelT | tuple[tuple[str | int,
     kinds = {"program", "summary", "mcp_call"}
     place = tuple(part for index, part in enumerate(first["loc"]) if not (index == 2 and part in kinds))
     return place, first["msg"]
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
