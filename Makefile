@@ -11,11 +11,11 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench soak fuzz wheel lowest lock clean
+.PHONY: help demo native test check bench campaign-recorder soak fuzz wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 	@echo "PYTHON=python3.13 chooses the interpreter of a new .venv (make clean removes the old one)."
 
 demo: $(ready) ## install, then run examples/demo.py
@@ -49,11 +49,14 @@ check: $(ready) ## format, lint, types, import layers, Rust
 bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
+campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
+	@.venv-bench/bin/python -m bench recorder_crashes --check
+
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
-lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
-	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
+	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh

@@ -21,6 +21,8 @@ NAMES = (
     "flat_memory",
     "unmatched",
     "program_start",
+    "recording",
+    "recorder_crashes",
 )
 
 

@@ -13,8 +13,6 @@ from api_simulator.cli._outcome import Outcome
 if TYPE_CHECKING:
     from api_simulator.process import ProgramCall
 
-HELP = "print the calls of the fake programs that run-fake installed in a folder"
-
 #: Where the stages of installed programs are, within the folder.
 STAGES = ".api-simulator"
 

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from api_simulator.process._staged import StagedProgram
 
-HELP = "play a fake program by a script file, once or from a folder on PATH"
-
 #: Programs that are more than any program: name to module and class.
 _PROFILES = {"claude": ("api_simulator.claude", "FakeClaudeCLI"), "codex": ("api_simulator.codex", "FakeCodexCLI")}
 
 _NOT_UNDERSTOOD = 2
+
+#: The program's own arguments come after ``--``.
+TAKES_COMMAND = True
 _PASSED_SIGNALS = (
     (signal.SIGINT, signal.SIGTERM) if os.name != "posix" else (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 )
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> Outcome:
         if options.script is None:
             return _refused("--script FILE is missing")
         if options.install is not None:
-            if options.passed or options.journal is not None:
+            if options.argv or options.journal is not None:
                 return _refused(
                     "--install takes no arguments after -- and no --journal; `api-simulator calls DIR` has the calls"
                 )
@@ -123,7 +124,7 @@ def _play(options: argparse.Namespace) -> Outcome:
     try:
         pipe = subprocess.PIPE if options.json else None
         # A session of one's own would take the terminal away; the signals come to this process and are passed on.
-        process = subprocess.Popen([program.executable, *options.passed], stdout=pipe, stderr=pipe)
+        process = subprocess.Popen([program.executable, *options.argv], stdout=pipe, stderr=pipe)
         with _signals_passed_to(process):
             stdout, stderr = process.communicate()
         calls = [call_value(options.name, call) for call in program.calls]

@@ -329,6 +329,12 @@ class Player:
         self.begin()
         self.play_steps(script, words)
 
+    def play_file(self, path: bytes) -> None:
+        """Play the steps of the script at *path* in place of the step that is on."""
+        script = ScriptFile(path)
+        script.line()
+        self.play_steps(script, script.line().split())
+
     def play_steps(self, script: ScriptFile, words: list[bytes]) -> None:
         """Play steps, beginning with that of *words*."""
         while words:
@@ -574,7 +580,8 @@ def hold_leash(stage: bytes) -> None:
     try:
         leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
     except FileNotFoundError:
-        live_for_a_time(stage)
+        if not posix.access(stage + b"/no-leash", posix.F_OK):
+            live_for_a_time(stage)
         return
 
     def look(_number: int, _frame: "FrameType | None") -> None:

@@ -16,6 +16,7 @@ The folder in which a fake program lives: executable, script, and what its invoc
     waiters/      a FIFO for each thread that waits for invocations
     leash         a FIFO that this process holds open; when it closes, running fakes exit
     lifetime      in place of the leash where a program is installed: the seconds that an invocation may live
+    no-leash      in its place, in a stage that is to outlive this process
     data/         for the kind of program: transcripts, configuration
 
 Nothing is registered for the interpreter's end, no thread is started: who makes a stage closes it. The
@@ -71,6 +72,11 @@ class Stage:
 
         interpreter: The Python that plays the script, this process's by default.
 
+        parent: The folder that it is made in, the one for temporary files by default.
+
+        leash: Whether invocations end when it is closed, or this process has gone. A stage without one is
+            nothing but files: it plays on after this process, and costs no descriptor.
+
     Attributes:
         folder: The place, readable by its owner only.
 
@@ -81,7 +87,13 @@ class Stage:
     """
 
     def __init__(
-        self, program: str, *, extension: str | Sequence[str] | None = None, interpreter: str | None = None
+        self,
+        program: str,
+        *,
+        extension: str | Sequence[str] | None = None,
+        interpreter: str | None = None,
+        parent: Path | None = None,
+        leash: bool = True,
     ) -> None:
         if os.name != "posix":
             raise UnsupportedPlatformError(
@@ -90,7 +102,7 @@ class Stage:
             )
         self._installed = _installed.get()
         if self._installed is None:
-            self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+            self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-", dir=parent))
         else:
             self.folder = self._installed[0]
             self.folder.mkdir(mode=0o700, parents=True)
@@ -98,6 +110,7 @@ class Stage:
         self.calls_folder = CallsFolder(self.folder / "calls")
         self._owner_pid = os.getpid()
         self._lock = threading.Lock()
+        self._is_leashed = leash
         self._leash: int | None = None
         try:
             parts = (extension,) if isinstance(extension, str) else tuple(extension or ())
@@ -111,9 +124,10 @@ class Stage:
             (self.folder / name).mkdir()
         (self.folder / "player").write_bytes(player_bytecode(extension))
         (self.folder / "player-steps").write_bytes(steps_bytecode())
-        # A script with an extension is never plain: the stand-in would only be in the way. It knows no program that is
-        # installed either, which has no leash.
-        stand_in = None if extension or self._installed is not None else _stand_in.chosen()
+        # A script with an extension is never plain: the stand-in would only be in the way. Nor does it know how to live
+        # without a leash, as an installed program does.
+        is_unknown = extension or self._installed is not None or not self._is_leashed
+        stand_in = None if is_unknown else _stand_in.chosen()
         program = self.executable
         if stand_in is not None:
             # Of the same name, which is what the process is called in a list of processes.
@@ -124,6 +138,9 @@ class Stage:
             write_executable(program if name == "launcher" else self.folder / name, content)
         if self._installed is not None:
             (self.folder / "lifetime").write_text(f"{self._installed[1]:g}")
+            return
+        if not self._is_leashed:
+            (self.folder / "no-leash").touch()
             return
         os.mkfifo(self.folder / "leash", 0o600)
         # Read and write: opening it for writing only would fail, as nobody reads yet.
