@@ -7,7 +7,7 @@ message that they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -105,9 +105,13 @@ class Plan:
     hangs: bool = False
     cut: CutPoint | None = None
 
-    def add_message(self, given: object) -> None:
-        """Add a message; its steps are made here, once, because the script is written anew at every change."""
-        message = Message.of(given)
+    def add_messages(self, given: Sequence[object]) -> None:
+        """Add messages, or none if one of them cannot be added."""
+        for message in [Message.of(one) for one in given]:
+            self._add(message)
+
+    def _add(self, message: Message) -> None:
+        # Its steps are made here, once, because the script is written anew at every change.
         # First the record: who has seen the line finds it in the transcript.
         record = _session_log.message_record(message, len(self.messages), seed=self.seed, cli_version=self.cli_version)
         self.message_steps.append((record, Write(message.line)) if record else (Write(message.line),))
