@@ -73,8 +73,13 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
             self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), full_version(cli_version))
         except ValueError as error:
             raise OptionError(f"cli_version: {error}") from None
-        self._records = Records(seed=seed, profile=cli_version)
+        self._begin()
         self._told: list[Fault] = []
+
+    def _begin(self) -> None:
+        self._records = Records(seed=self._plan.seed, profile=self._plan.cli_version)
+        self._plan.own_session_id = self._records.session_id
+        self._plan.own_cwd = self._records.cwd
 
     # Script
 
@@ -99,7 +104,12 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
 
     def add(self, *records: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
         """
-        Add records, and lists of them, in their order.
+        Add records of the builders, and lists of them, in their order.
+
+        They are printed as the invocation's ``--output-format`` asks: all under ``stream-json``, the last result under
+        ``json`` (with ``--verbose`` an array of all), its text under ``text``, which is the default as in the real
+        program. Session id and folder in them are the invocation's. Unless :meth:`set_exit_code` says otherwise,
+        the program exits with 1 if the last result is a failure.
 
         Raises:
             ScriptError: As :meth:`add_message`; then none of them is added.
@@ -107,7 +117,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         messages: list[Mapping[str, object]] = []
         for given in records:
             messages += [given] if isinstance(given, Mapping) else list(given)
-        self._plan.add_messages(messages)
+        self._plan.add_messages(messages, built=True)
         self._written()
 
     def inject_api_retry(
@@ -230,7 +240,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     def reset(self) -> None:
         """Forget the script and the calls so far; the executable and the transcripts stay."""
         self._plan = Plan(self._plan.seed, self._plan.cli_version)
-        self._records = Records(seed=self._plan.seed, profile=self._plan.cli_version)
+        self._begin()
         self._told = []
         self._forget_calls()
         self._written()

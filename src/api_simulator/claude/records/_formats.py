@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from api_simulator.claude.records._base import Record
 
-#: Prefix of a subtype's text to what the format ``text`` prints; no newline at the end.
+#: Subtype to what the format ``text`` prints; no newline at the end.
 _ERROR_TEXTS = {
     "error_during_execution": "Execution error",
     "error_max_turns": "Error: Reached max turns ({limit})",
@@ -24,23 +24,15 @@ def is_startup_error(result: Record) -> bool:
     return result.get("subtype") == "error_during_execution" and result.get("num_turns") == 0
 
 
-def text_of(result: Record, *, max_turns: str = "1", max_budget_usd: str = "") -> str:
-    """
-    Return what ``--output-format text`` prints for the last result of a run.
-
-    Args:
-        result: A record of type ``result``.
-
-        max_turns: The value of ``--max-turns``.
-
-        max_budget_usd: The value of ``--max-budget-usd``.
-    """
+def text_of(result: Record) -> str:
+    """Return what ``--output-format text`` prints for *result*, the last one of a run."""
     if is_startup_error(result):
         return ""
     subtype = str(result.get("subtype"))
     if subtype == "success":
         return f"{result.get('result', '')}\n"
-    limit = max_turns if subtype == "error_max_turns" else max_budget_usd
+    said = str((result.get("errors") or [""])[0])
+    limit = said.rpartition("(")[2].removesuffix(")") or 1
     return _ERROR_TEXTS.get(subtype, "Execution error").format(limit=limit)
 
 
