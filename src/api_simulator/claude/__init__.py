@@ -7,8 +7,9 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 from api_simulator.claude._fake_cli import FakeClaudeCLI, SessionResult
+from api_simulator.claude.records import Records
 
 #: The older name.
 ClaudeCLI = FakeClaudeCLI
 
-__all__ = ["ClaudeCLI", "FakeClaudeCLI", "SessionResult"]
+__all__ = ["ClaudeCLI", "FakeClaudeCLI", "Records", "SessionResult"]

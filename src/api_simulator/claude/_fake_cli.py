@@ -5,10 +5,11 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from api_simulator.claude._plan import Fault, Plan
+from api_simulator.claude.records import Records, full_version
 from api_simulator.errors import OptionError, ScriptError, UnreachedScriptError
 from api_simulator.process._cut_points import CutPoint, cut_points, cut_steps
 from api_simulator.process._running import ProgramResult
@@ -52,7 +53,8 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     Args:
         seed: Determines ids and jitter; the same seed gives the same output.
 
-        cli_version: The version that transcripts name.
+        cli_version: The version that records and transcripts name, with its habits: ``"2.1.329"``, ``"2.0"``, or any
+            other since 1.0, which has those of the nearest measured one before it.
 
         read_stdin: Read standard input to its end before anything else. Otherwise only what is there
             without waiting is recorded.
@@ -65,12 +67,19 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     _is_alone = False
 
     def __init__(self, *, seed: int = 0, cli_version: str = "2.1.329", read_stdin: bool = False) -> None:
-        if not isinstance(cli_version, str) or not cli_version:
-            raise OptionError(f"cli_version: expected a text like '2.1.329', got {cli_version!r}")
         super().__init__("claude")
         self._read_stdin = bool(read_stdin)
-        self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), cli_version)
+        try:
+            self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), full_version(cli_version))
+        except ValueError as error:
+            raise OptionError(f"cli_version: {error}") from None
+        self._begin()
         self._told: list[Fault] = []
+
+    def _begin(self) -> None:
+        self._records = Records(seed=self._plan.seed, profile=self._plan.cli_version)
+        self._plan.own_session_id = self._records.session_id
+        self._plan.own_cwd = self._records.cwd
 
     # Script
 
@@ -81,7 +90,34 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         Raises:
             ScriptError: If it is not a dict, or JSON cannot hold it; the text has the path to the part.
         """
-        self._plan.add_message(message)
+        self._plan.add_messages([message])
+        self._written()
+
+    @property
+    def records(self) -> Records:
+        """
+        The builders of this fake's session, one method for each type of record.
+
+        They only make dicts; :meth:`add` or :meth:`add_message` puts one into the script.
+        """
+        return self._records
+
+    def add(self, *records: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
+        """
+        Add records of the builders, and lists of them, in their order.
+
+        They are printed as the invocation's ``--output-format`` asks: all under ``stream-json``, the last result under
+        ``json`` (with ``--verbose`` an array of all), its text under ``text``, which is the default as in the real
+        program. Session id and folder in them are the invocation's. Unless :meth:`set_exit_code` says otherwise,
+        the program exits with 1 if the last result is a failure.
+
+        Raises:
+            ScriptError: As :meth:`add_message`; then none of them is added.
+        """
+        messages: list[Mapping[str, object]] = []
+        for given in records:
+            messages += [given] if isinstance(given, Mapping) else list(given)
+        self._plan.add_messages(messages, built=True)
         self._written()
 
     def inject_api_retry(
@@ -204,6 +240,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     def reset(self) -> None:
         """Forget the script and the calls so far; the executable and the transcripts stay."""
         self._plan = Plan(self._plan.seed, self._plan.cli_version)
+        self._begin()
         self._told = []
         self._forget_calls()
         self._written()

@@ -7,16 +7,31 @@ message that they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from api_simulator._core.bodies import encode_json
 from api_simulator.claude import _session_log
 from api_simulator.claude._messages import Message
+from api_simulator.claude._output_formats import ASKED_BY, OutputFormat, exit_code, rendered
 from api_simulator.claude._retries import retry_lines
 from api_simulator.process._cut_points import CutPoint, cut_steps
-from api_simulator.process.script import Exit, Fill, Hang, ReadStdin, Settings, Step, Wait, Write, encode
+from api_simulator.process.script import (
+    Case,
+    Exit,
+    Extend,
+    Fill,
+    Hang,
+    ReadStdin,
+    Settings,
+    Step,
+    Wait,
+    Write,
+    encode,
+    encode_cases,
+)
 
 #: How the real program (2.1.329) exits at SIGHUP, SIGINT and SIGTERM. Numbers, as not every platform has the names.
 _ON_SIGNAL = {1: 129, 2: 0, 15: 143}
@@ -88,7 +103,11 @@ class Plan:
 
         truncate_at: The index from which on nothing comes, None to print everything.
 
-        exit_code: The code at the end.
+        exit_code: The code at the end; None: 1 if the last result that a builder made is a failure, else 0.
+
+        own_session_id: That of the builders; in their records it is the invocation's.
+
+        own_cwd: Likewise for the folder.
 
         hangs: Whether the program stays alive after the last result.
 
@@ -101,16 +120,23 @@ class Plan:
     message_steps: list[tuple[Step, ...]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     truncate_at: int | None = None
-    exit_code: int = 0
+    exit_code: int | None = None
     hangs: bool = False
     cut: CutPoint | None = None
+    own_session_id: str = ""
+    own_cwd: str = ""
 
-    def add_message(self, given: object) -> None:
-        """Add a message; its steps are made here, once, because the script is written anew at every change."""
-        message = Message.of(given)
+    def add_messages(self, given: Sequence[object], *, built: bool = False) -> None:
+        """Add messages, or none if one of them cannot be added; *built*: print them as the output format wants."""
+        for message in [Message.of(one, built=built) for one in given]:
+            self._add(message)
+
+    def _add(self, message: Message) -> None:
+        # Its steps are made here, once, because the script is written anew at every change.
         # First the record: who has seen the line finds it in the transcript.
         record = _session_log.message_record(message, len(self.messages), seed=self.seed, cli_version=self.cli_version)
-        self.message_steps.append((record, Write(message.line)) if record else (Write(message.line),))
+        printed = Write(message.line) if message.built is None else self._written(message.line)
+        self.message_steps.append((record, printed) if record else (printed,))
         self.messages.append(message)
 
     def announce(self, fault: Fault) -> None:
@@ -120,8 +146,9 @@ class Plan:
         self.faults.append(fault)
 
     def session_id(self) -> str | None:
-        """Return the first session id among the messages."""
-        return next((message.session_id for message in self.messages if message.session_id), None)
+        """Return the first session id among the messages; that of the builders gives way to the invocation's."""
+        found = next((message.session_id for message in self.messages if message.session_id), None)
+        return None if found == self.own_session_id else found
 
     def unreached(self) -> list[Fault]:
         """Return the faults whose place does not exist; what comes after an announced end is no mistake."""
@@ -151,12 +178,20 @@ class Plan:
         extension = _session_log.settings(
             own_projects=own_projects, environ=environ, session_id=self.session_id(), seed=self.seed
         )
-        steps: list[Step] = [ReadStdin()] if read_stdin else []
-        steps.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
-        steps += self.stream() if self.cut is None else cut_steps(self.stream(), self.cut)
-        return encode(steps, Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension))
+        settings = Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension)
+        start: list[Step] = [ReadStdin()] if read_stdin else []
+        start.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
+        if self.cut is not None:
+            return encode([*start, *cut_steps(self.stream(), self.cut)], settings)
+        if not any(message.built for message in self.messages):
+            return encode([*start, *self.stream()], settings)
+        cases = []
+        for output_format, ways in ASKED_BY.items():
+            steps = (*start, *self.stream(output_format))
+            cases += [Case(steps=steps, settings=settings, containing=tuple(way)) for way in ways]
+        return encode_cases(cases)
 
-    def stream(self) -> list[Step]:
+    def stream(self, output_format: OutputFormat = "stream-json") -> list[Step]:
         """Return the steps from the first message to the end, in the order that FakeClaudeCLI documents."""
         steps: list[Step] = []
         faults: dict[int, list[Fault]] = {}
@@ -174,15 +209,32 @@ class Plan:
                     if fault.exhaust:
                         return [*steps, Exit(1)]
             if index < len(self.messages):
-                steps += self._message(index, here)
+                steps += self._message(index, here, output_format)
             if index == hang_index:
                 steps.append(Hang())
-        return [*steps, Exit(self.exit_code if self.truncate_at is None else 1)]
+        code = exit_code(self.messages) if self.exit_code is None else self.exit_code
+        return [*steps, Exit(code if self.truncate_at is None else 1)]
 
-    def _message(self, index: int, here: list[Fault]) -> list[Step]:
+    def _message(self, index: int, here: list[Fault], output_format: OutputFormat) -> list[Step]:
         corrupted = [Write(fault.text.encode() + b"\n") for fault in here if fault.kind == "corrupt"]
         exits = [Exit(fault.code) for fault in here if fault.kind == "exit"]
-        return [*(corrupted or self.message_steps[index]), *exits]
+        if corrupted:
+            return [*corrupted, *exits]
+        if output_format == "stream-json" or self.messages[index].built is None:
+            return [*self.message_steps[index], *exits]
+        on_record = [step for step in self.message_steps[index] if isinstance(step, Extend)]
+        # The other formats print at the end of the run, which is where its last result is.
+        is_last = all(m.built is None or m.kind != "result" for m in self.messages[index + 1 :])
+        printed = rendered(self.messages, output_format) if is_last and self.messages[index].kind == "result" else b""
+        return [*on_record, *([self._written(printed)] if printed else []), *exits]
+
+    def _written(self, line: bytes) -> Step:
+        """Return the step that prints what builders made, with the invocation's own session id and folder."""
+        filled = line
+        for value, hole in ((self.own_session_id, b"\0session-id\0"), (self.own_cwd, b"\0cwd\0")):
+            if value and self.cut is None:
+                filled = filled.replace(encode_json(value), hole)
+        return Write(line) if filled == line else Fill(filled)
 
     def _retries(self, fault: Fault) -> list[Step]:
         session_id = self.session_id()
