@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from api_simulator.claude._session.exchange import HostReply, Record, Waits
 from api_simulator.claude._session.hooks import registered
+from api_simulator.claude._session.mcp import McpServer
 from api_simulator.claude._session.surroundings import model_name
 
 if TYPE_CHECKING:
@@ -120,9 +121,8 @@ class Host:
         for name, agent in agents.items() if isinstance(agents, Mapping) else ():
             session.agents[name] = {"name": name, **(agent if isinstance(agent, Mapping) else {})}
         session.forwards_subagent_text = session.forwards_subagent_text or bool(asked.get("forwardSubagentText"))
-        waiting = [server for server in session.servers.values() if server.status == "pending"]
         # First the greetings, then the answer: a host must be able to answer before it is answered.
-        greeted = [(server, server.greeting()) for server in waiting]
+        greeted = self._greet()
         session.emit(
             session.records.initialized(
                 request_id,
@@ -141,6 +141,18 @@ class Host:
         )
         for server, greeting in greeted:
             session.start(server.connect(greeting))
+
+    def connect(self) -> Waits:
+        """Wait until every server in the host has been asked for its tools."""
+        for server, greeting in self._greet():
+            self._session.start(server.connect(greeting))
+        for server in self._session.servers.values():
+            if server.lives_in_host and not server.settled.is_over:
+                yield server.settled
+
+    def _greet(self) -> list[tuple[McpServer, HostReply]]:
+        fresh = [server for server in self._session.servers.values() if server.lives_in_host and not server.is_greeted]
+        return [(server, server.greeting()) for server in fresh]
 
     def _interrupt(self, _asked: Mapping[str, Any]) -> Record:
         return {"still_queued": []}
@@ -194,12 +206,6 @@ class Host:
 
     def _end_session(self, _asked: Mapping[str, Any]) -> Record:
         return {}
-
-
-def connected(servers: Mapping[str, Any]) -> Waits:
-    """Wait until no server that lives in the host is still being greeted."""
-    yield from ()
-    del servers
 
 
 def _models() -> list[Record]:

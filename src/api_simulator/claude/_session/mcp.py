@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api_simulator.claude._session.exchange import HostReply, Waits
+from api_simulator.claude._session.exchange import HostReply, Wait, Waits
 
 PROTOCOL_VERSION = "2025-11-25"
 
@@ -36,9 +36,12 @@ class McpServer:
     ) -> None:
         self.name = name
         self.config = config
-        self.status = "pending"
+        self.status = "pending" if config.get("type") == "sdk" else "connected"
+        self.is_greeted = False
         self.info: dict[str, Any] = {}
-        self.tools: list[dict[str, Any]] = []
+        self.tools: list[Mapping[str, Any]] = []
+        #: Over when the server is connected, or has failed.
+        self.settled = Wait()
         self._send = send
         self._version = version
         self._next_id = 0
@@ -50,12 +53,17 @@ class McpServer:
 
     def greeting(self) -> HostReply:
         """Send ``initialize``; the host answers it before it answers anything else."""
+        self.is_greeted = True
         client = {"name": "claude-code", "version": self._version}
         parameters = {"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": client}
         return self._request("initialize", parameters)
 
     def connect(self, greeting: HostReply) -> Waits:
         """Go on from the answer to *greeting* until the tools are known."""
+        yield from self._connect(greeting)
+        self.settled.come()
+
+    def _connect(self, greeting: HostReply) -> Waits:
         result = _result((yield greeting))
         if result is None:
             self.status = "failed"

@@ -70,6 +70,12 @@ class Session:
         transcript: What is written to disk.
 
         heard: The control messages of the host so far, as functions of the test see them.
+
+        turns_played: How many turns have ended.
+
+        unruled: How many prompts came that no rule of the script is for.
+
+        was_signalled: Whether SIGINT came.
     """
 
     def __init__(self, script: SessionScript, options: arguments.Options, around: Surroundings) -> None:
@@ -86,11 +92,14 @@ class Session:
         )
         self.permissions = _permissions(options, around)
         self.hooks: list[Callback] = []
-        self.servers: dict[str, McpServer] = {}
         self.agents: dict[str, Mapping[str, Any]] = {str(agent["name"]): agent for agent in around.project.agents}
         self.forwards_subagent_text = options.has("--forward-subagent-text")
         self.heard: list[Record] = []
         self.host = Host(self)
+        self.servers = {
+            name: McpServer(name, config, send=self.host.mcp, version=self.records.version)
+            for name, config in around.mcp_servers.items()
+        }
         self.transcript = Transcript(
             self.records,
             around,
@@ -99,6 +108,8 @@ class Session:
             mirrors=options.has("--session-mirror"),
         )
         self.turns_played = 0
+        self.unruled = 0
+        self.was_signalled = False
         self.exit_code: int | None = None
         self._last_result: Record | None = None
         self._outputs: list[Output] = []
@@ -109,7 +120,6 @@ class Session:
         self._turn: Waits | None = None
         self._question: Wait | None = None
         self._now_ms = 0.0
-        self._signalled = False
 
     def _session_id(self) -> str | None:
         if self.options.has("--session-id"):
@@ -127,8 +137,6 @@ class Session:
             prompt: The only prompt, from arguments and standard input; None if standard input holds messages.
         """
         self._begin_transcript()
-        for server in self.servers.values():
-            server.status = "pending" if server.lives_in_host else "connected"
         if prompt is not None:
             self._input_ended = True
             self._inbox.append(Prompt(prompt, prompt))
@@ -172,7 +180,7 @@ class Session:
 
     def interrupt(self, *, by_signal: bool = False) -> None:
         """End the running turn, and with a signal the session too."""
-        self._signalled = self._signalled or by_signal
+        self.was_signalled = self.was_signalled or by_signal
         turn, self._turn = self._turn, None
         if turn is not None:
             self._tasks = [(task, wait) for task, wait in self._tasks if task is not turn]
@@ -277,7 +285,7 @@ class Session:
             if prompt is None or self.is_over:
                 break
             yield from self._play(prompt)
-            if self._signalled:
+            if self.was_signalled:
                 return self.leave(0)
         result = self._last_result
         self.leave(1 if result is not None and result.get("is_error") else 0)

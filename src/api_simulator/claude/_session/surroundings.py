@@ -97,6 +97,8 @@ class Surroundings:
         history: The transcript to resume, None to begin a new one.
 
         branch: The git branch, ``HEAD`` outside a repository.
+
+        mcp_servers: Configurations of ``--mcp-config`` by name.
     """
 
     cwd: str
@@ -108,3 +110,4 @@ class Surroundings:
     project: Project = field(default_factory=Project)
     history: History | None = None
     branch: str = "HEAD"
+    mcp_servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
