@@ -47,5 +47,4 @@ class Printer:
         if self._options.output_format == "json":
             value = json_of(self._records, verbose=self._options.has("--verbose"))
             return b"" if value is None else encode(value)
-        turns, budget = self._options.value("--max-turns", "1"), self._options.value("--max-budget-usd")
-        return text_of(results[-1], max_turns=turns, max_budget_usd=budget).encode("utf-8", "surrogatepass")
+        return text_of(results[-1]).encode("utf-8", "surrogatepass")

@@ -32,6 +32,7 @@ from api_simulator.claude._session.formats import Printer, encode
 from api_simulator.claude._session.project import ResumeError, find_history, read_project, read_text, session_exists
 from api_simulator.claude._session.script import SessionScript
 from api_simulator.claude._session.session import Session
+from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.claude._session.surroundings import Project, Surroundings
 from api_simulator.claude.records import Records, full_version
 
@@ -154,12 +155,21 @@ class Program:
             projects=projects,
             folder=folder,
             pid=os.getpid(),
-            run=self._player.call.number,
+            seed=self._seed(projects),
             project=project,
             history=find_history(options, projects=projects, folder=folder),
             branch=_branch(cwd),
             mcp_servers=servers,
         )
+
+    def _seed(self, projects: str) -> int:
+        """Return a seed of this invocation's own: one whose session is not there yet."""
+        run = self._player.call.number
+        while True:
+            seed = self._script.seed if run == 1 else self._script.seed * 1_000_003 + run
+            if not session_exists(seeded_uuid(seed, "session"), projects):
+                return seed
+            run += 1
 
     def _projects(self) -> str:
         own, test_config, test_home, real = (os.fsencode(place) for place in self._given["places"])

@@ -83,7 +83,7 @@ class Session:
         self.options = options
         self.around = around
         self.records = Records(
-            seed=script.seed if around.run == 1 else script.seed * 1_000_003 + around.run,
+            seed=around.seed,
             profile=script.cli_version,
             session_id=self._session_id(),
             cwd=around.cwd,

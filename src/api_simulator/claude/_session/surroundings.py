@@ -90,7 +90,7 @@ class Surroundings:
 
         pid: The process id.
 
-        run: The invocation's number, from 1: each gets ids of its own.
+        seed: Determines ids, times and costs of this invocation.
 
         project: What files say.
 
@@ -106,7 +106,7 @@ class Surroundings:
     projects: str
     folder: str
     pid: int = 1
-    run: int = 1
+    seed: int = 0
     project: Project = field(default_factory=Project)
     history: History | None = None
     branch: str = "HEAD"
