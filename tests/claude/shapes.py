@@ -166,7 +166,7 @@ PARTS: dict[str, Callable[[FakeClaudeCLI], Any]] = {
     "text": lambda fake: fake.records.message("Hello."),
     "bash": _tool("Bash"),
     "text+bash": _text_and_tool,
-    "bash fails": _tool("Bash", "Exit code 143\nCommand timed out", is_error=True),
+    "bash called wrongly": _tool("Bash", "<tool_use_error>InputValidationError</tool_use_error>", is_error=True),
     "unknown tool": _tool(
         "Nope", "<tool_use_error>Error: No such tool available: Nope</tool_use_error>", is_error=True
     ),
@@ -273,7 +273,7 @@ ROWS: dict[str, Row] = {
 ROWS |= {
     "api_timeout_hang": Row(_failure(None, times=1)),
     "auto_compact": Row(lambda fake: fake.compaction()),
-    "bash_timeout": Row(_parts("init", "bash fails", "text", "result")),
+    "bash_timeout": Row(_parts("init", "bash called wrongly", "text", "result")),
     "empty_content": Row(_parts("init", "nudge", "text", "result")),
     "err_400_credit": Row(lambda fake: fake.credit_exhausted()),
     "err_400_other": Row(_failure(400)),

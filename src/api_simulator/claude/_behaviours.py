@@ -169,14 +169,32 @@ class Behaviours(ABC):
     # Tools
 
     def permission_denied(
-        self, tool: str = "Bash", tool_input: Mapping[str, object] | None = None, *, text: str = "I may not do that."
+        self,
+        tool: str = "Bash",
+        tool_input: Mapping[str, object] | None = None,
+        *,
+        by_rule: bool = False,
+        text: str = "I may not do that.",
     ) -> None:
-        """The model calls *tool*, which nobody has allowed; the result's ``permission_denials`` has it. Exit code 0."""
+        """
+        The model calls a tool that it may not use; ``permission_denials`` of the result has it. Exit code 0.
+
+        Args:
+            tool: Its name.
+
+            tool_input: Its arguments.
+
+            by_rule: Whether a rule forbids it (``--disallowedTools``), or nobody is there to allow it.
+
+            text: What the model says then.
+        """
         r = self.records
         call = r.tool_use(tool, tool_input)
-        said = f"Claude requested permissions to use {tool}, but you haven't granted it yet."
-        notice = [r.permission_denied(call, message=said)] if r.has("system/permission_denied") else []
-        refused = r.tool_result(said, tool_use=call, is_error=True, permission="rule")
+        said = f"Permission to use {tool} has been denied." if by_rule else f"{tool} needs approval."
+        reason = "rule" if by_rule else None
+        has_notice = r.has("system/permission_denied")
+        notice = [r.permission_denied(call, reason_type=reason, message=said)] if has_notice else []
+        refused = r.tool_result(said, tool_use=call, is_error=True, permission="rule" if by_rule else "ungranted")
         self.add(r.init(), call, notice, refused, r.message(text), r.result())
 
     def subagent(
@@ -261,7 +279,7 @@ class Behaviours(ABC):
         ended.append(r.task_notification(task, summary=report, summary_is_report=True))
         ended += [r.background_tasks_changed()] if changes else []
         second = [r.init(), *r.message(final_text)]
-        origin = {"kind": "task-notification"}
+        origin = {"kind": "task-notification", "producer": "session-task", "runId": task["run_id"]}
         self.add(r.init(), said, call, begun, first, its_report, ended, second, first_result, r.result(origin=origin))
 
     def _calls(self, tool: str, tool_input: Mapping[str, object], before: str | None) -> list[dict[str, Any]]:
