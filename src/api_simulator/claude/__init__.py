@@ -7,9 +7,10 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 from api_simulator.claude._fake_cli import FakeClaudeCLI, SessionResult
+from api_simulator.claude._turns import Prompt, Turn
 from api_simulator.claude.records import Records
 
 #: The older name.
 ClaudeCLI = FakeClaudeCLI
 
-__all__ = ["ClaudeCLI", "FakeClaudeCLI", "Records", "SessionResult"]
+__all__ = ["ClaudeCLI", "FakeClaudeCLI", "Prompt", "Records", "SessionResult", "Turn"]

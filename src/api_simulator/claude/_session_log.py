@@ -34,14 +34,17 @@ def settings(*, own_projects: Path, environ: Mapping[str, str], session_id: str 
     """
     return b"\0".join(
         [
-            os.fsencode(own_projects),
-            os.fsencode(environ.get("CLAUDE_CONFIG_DIR", "")),
-            os.fsencode(environ.get("HOME", "")),
-            os.fsencode(_account_home()),
+            *(os.fsencode(place) for place in places(own_projects=own_projects, environ=environ)),
             session_id.encode() if session_id and _is_file_name(session_id) else b"",
             seeded_uuid(seed, "session").encode(),
         ]
     )
+
+
+def places(*, own_projects: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return what decides where transcripts go: the fake's own place, and three that belong to the test's user."""
+    config, home = environ.get("CLAUDE_CONFIG_DIR", ""), environ.get("HOME", "")
+    return [str(own_projects), config, home, _account_home()]
 
 
 def _is_file_name(session_id: str) -> bool:

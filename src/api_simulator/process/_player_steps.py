@@ -274,6 +274,12 @@ def ask(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
     player.play_steps(answer, answer.line().split())
 
 
+def program(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+    """Leave the rest of the invocation to a module of this package."""
+    folder, name, settings = script.payload(int(words[1])).split(b"\0", 2)
+    player.module(folder.decode("utf-8", "surrogateescape"), name.decode()).main(player, settings)
+
+
 STEPS = {
     b"case": choose,
     b"refuse": refuse,
@@ -286,4 +292,5 @@ STEPS = {
     b"die": die,
     b"fail-first": fail_first,
     b"ask": ask,
+    b"program": program,
 }

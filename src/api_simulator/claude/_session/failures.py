@@ -1,0 +1,69 @@
+"""
+Moves that go wrong: failed API requests, refused answers, conversations that are too long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api_simulator.claude._session import tools
+from api_simulator.claude._session.exchange import Pause, Waits
+from api_simulator.claude._session.script import Move
+from api_simulator.claude.records import failure_for
+
+if TYPE_CHECKING:
+    from api_simulator.claude._session.turn import Turn
+
+_COMPACTED = "This session is being continued from a previous conversation that ran out of context.\n\n"
+
+
+def retries(turn: Turn, move: Move) -> Waits:
+    """Print the records of requests that are tried again; waits only if the script says so."""
+    session, failure = turn.session, failure_for(move["what"])
+    if not session.records.has("system/api_retry"):
+        return
+    for attempt in range(1, move["times"] + 1):
+        session.emit(session.records.api_retry(attempt, error_status=failure.status))
+        session.transcript.system(
+            "api_error",
+            {"level": "error", "retryAttempt": attempt, "maxRetries": 10, "source": "request_retry"},
+        )
+        if move.get("gap_ms"):
+            yield Pause(ms=move["gap_ms"])
+
+
+def api_error(turn: Turn, move: Move) -> Waits:
+    """Give up: the turn ends as one whose last API request failed."""
+    session, failure = turn.session, failure_for(move["what"])
+    times = failure.retries if move.get("retries") is None else move["retries"]
+    yield from retries(turn, {"what": move["what"], "times": times, "gap_ms": move.get("gap_ms")})
+    if failure.name == "usage_limit":
+        session.emit(session.records.rate_limit_event("rejected"))
+    printed = session.emit(session.records.api_error(move["what"], message=move.get("message")))
+    session.transcript.assistant(printed, stop_reason="stop_sequence")
+    turn.end_failed()
+
+
+def rate_limit(turn: Turn, move: Move) -> Waits:
+    """Print how much of the account's limit is used."""
+    yield from ()
+    session = turn.session
+    session.emit(session.records.rate_limit_event(move["status"], utilization=move["utilization"]))
+
+
+def compact(turn: Turn, move: Move) -> Waits:
+    """Compact the conversation."""
+    session, records = turn.session, turn.session.records
+    yield from tools.fire(turn, "PreCompact", move["trigger"], {"trigger": move["trigger"], "custom_instructions": None})
+    if records.has("system/status"):
+        session.emit(records.status("compacting"))
+        session.emit(records.status(None, compact_result="success"))
+    boundary = session.emit(records.compact_boundary(trigger=move["trigger"], pre_tokens=move["pre_tokens"]))
+    summary = session.emit(records.user(f"{_COMPACTED}{move['summary']}", synthetic=True))
+    session.transcript.compacted(boundary, summary)
+
+
+def nudge(turn: Turn, move: Move) -> Waits:
+    """Tell the model to go on after an answer that was cut; another request follows."""
+    yield from ()
+    turn.say_to_model(move["text"])
