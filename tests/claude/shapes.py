@@ -138,7 +138,7 @@ def version_of(case: str) -> str:
 
 
 def _hi(fake: FakeClaudeCLI) -> None:
-    fake.answer("Hello.")
+    fake.says("Hello.")
 
 
 def _parts(*names: str) -> Callable[[FakeClaudeCLI], object]:

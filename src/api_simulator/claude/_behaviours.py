@@ -31,7 +31,7 @@ class Behaviours(ABC):
     def add(self, *records: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
         """Append records to the script."""
 
-    def answer(self, *blocks: str | Mapping[str, object]) -> None:
+    def says(self, *blocks: str | Mapping[str, object]) -> None:
         """The model answers: text, or content blocks. Exit code 0."""
         r = self.records
         self.add(r.init(), r.message(*(blocks or ("Done.",))), r.result())
