@@ -77,6 +77,7 @@ async def test_a_one_shot_query_waits_for_the_answer(
     assert not of_type(messages, ResultMessage)[0].is_error
 
 
+@pytest.mark.filterwarnings("ignore:can_use_tool will not be invoked")  # which is what the test is about
 @pytest.mark.parametrize(
     ("tool", "tool_input", "given"),
     [
