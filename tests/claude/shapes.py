@@ -9,15 +9,17 @@ same; :data:`UNCOVERED` why it is not. ``python -m tests.claude.shapes`` writes 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from api_simulator.claude import FakeClaudeCLI
+from api_simulator.claude import FakeClaudeCLI, Prompt, Turn
 
 ROOT = Path(__file__).parents[2]
 SHAPES = ROOT / "tests" / "data" / "claude-cli" / "shapes.jsonl"
@@ -116,17 +118,35 @@ class Row:
     Attributes:
         script: Tells the fake what to do.
 
-        stdin: What is written to it.
+        says: What is written to standard input at the start.
+
+        replies: Asked about each record that comes; what it returns is written then. ``b""`` closes standard input.
 
         signals: Sent one after the other once so many lines have come: count of lines, signal number.
 
+        is_strict: Whether the fake checks its arguments and waits for standard input, as the real program does.
+
+        is_open: Whether standard input stays open and silent.
+
+        first: Arguments of a run that comes before, in the same folder.
+
+        prepares: Given the folder of transcripts and the working folder before the run.
+
         env: Changed variables.
+
+        begun: Set when the answer begins that a signal is to cut.
     """
 
     script: Callable[[FakeClaudeCLI], object]
-    stdin: bytes | None = None
+    says: bytes = b""
+    replies: Callable[[dict[str, Any]], bytes | None] | None = None
     signals: tuple[tuple[int, int], ...] = ()
+    is_strict: bool = False
+    is_open: bool = False
+    first: Sequence[str] = ()
+    prepares: Callable[[Path, Path], object] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    begun: threading.Event | None = None
 
 
 def version_of(case: str) -> str:
@@ -193,6 +213,15 @@ PARTS: dict[str, Callable[[FakeClaudeCLI], Any]] = {
         fake.records.init(),
         fake.records.local_result(local_command="clear"),
     ],
+    "compacted by hand": lambda fake: [
+        fake.records.status("compacting"),
+        fake.records.status(None, compact_result="success"),
+        fake.records.init(),
+        fake.records.compact_boundary(trigger="manual"),
+        fake.records.user("So far: nothing much.", synthetic=True, replay=True),
+        fake.records.user("<local-command-stdout>Compacted</local-command-stdout>", replay=True),
+        fake.records.local_result(local_command="compact"),
+    ],
     "blocked prompt": lambda fake: [
         fake.records.informational(
             "A hook blocked the prompt.", prevent_continuation=True, prompt_submit_outcome={"blocked": True}
@@ -218,6 +247,7 @@ PARTS: dict[str, Callable[[FakeClaudeCLI], Any]] = {
 }
 
 
+_HI_TWICE = ("init", "text", "result", "init", "text", "result")
 _THREE_RETRIES = ("retry 500 1", "retry 500 2", "retry 500 3")
 
 
@@ -249,7 +279,119 @@ def _failure(what: str | int | None, **how: Any) -> Callable[[FakeClaudeCLI], ob
     return lambda fake: fake.api_failure(what, **how)
 
 
-_HANDED_IN = b'{"type":"user","session_id":"","message":{"role":"user","content":"hi"},"parent_tool_use_id":null}\n'
+def _user(text: str) -> bytes:
+    message = {"role": "user", "content": text}
+    return (
+        json.dumps({"type": "user", "session_id": "", "message": message, "parent_tool_use_id": None}).encode() + b"\n"
+    )
+
+
+def _control(request_id: str, subtype: str, **fields: Any) -> bytes:
+    request = {"subtype": subtype, **fields}
+    return json.dumps({"type": "control_request", "request_id": request_id, "request": request}).encode() + b"\n"
+
+
+def _answer(record: dict[str, Any], response: object) -> bytes:
+    answer = {"subtype": "success", "request_id": record["request_id"], "response": response}
+    return json.dumps({"type": "control_response", "response": answer}).encode() + b"\n"
+
+
+_INITIALIZE = _control("req_1", "initialize", hooks=None)
+
+
+def _turns(*texts: str) -> Callable[[FakeClaudeCLI], object]:
+    """Script turns of a session that answer with these texts."""
+
+    def script(fake: FakeClaudeCLI) -> None:
+        for text in texts:
+            fake.turn().text(text)
+
+    return script
+
+
+def _asks(fake: FakeClaudeCLI) -> None:
+    fake.turn().text("I will look.").tool("Bash", {"command": "touch x"}, permission="ask", result="").text("Done.")
+
+
+def _on_request(response: object) -> Callable[[dict[str, Any]], bytes | None]:
+    """Answer whether a tool may run, and close standard input at the result; None closes it at once."""
+
+    def reply(record: dict[str, Any]) -> bytes | None:
+        if record["type"] == "control_request":
+            return b"" if response is None else _answer(record, response)
+        return b"" if record["type"] == "result" else None
+
+    return reply
+
+
+def _calculator(record: dict[str, Any]) -> bytes | None:
+    """Answer as an MCP server with one tool."""
+    if record["type"] == "result":
+        return b""
+    if record["type"] != "control_request":
+        return None
+    message = record["request"]["message"]
+    results: dict[str, dict[str, Any]] = {
+        "initialize": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "calc", "version": "1"},
+        },
+        "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": "3"}]},
+    }
+    result = results.get(message["method"], {})
+    return _answer(record, {"mcp_response": {"jsonrpc": "2.0", "id": message.get("id"), "result": result}})
+
+
+def _slowly(*, pieces: int, gap_ms: int) -> dict[str, Any]:
+    """Script an answer that is still going on whenever a signal comes, and say when it begins."""
+    begun = threading.Event()
+
+    def begin(_prompt: Prompt) -> Turn:
+        begun.set()
+        return Turn().text("x" * pieces, pieces=pieces, gap_ms=gap_ms)
+
+    return {"script": lambda fake: fake.turn().then(begin), "begun": begun}
+
+
+def _handwritten(session_id: str) -> Callable[[Path, Path], object]:
+    """Write the smallest transcript that the real program resumes from."""
+
+    def write(projects: Path, cwd: Path) -> None:
+        folder = projects / re.sub("[^A-Za-z0-9]", "-", str(cwd))
+        folder.mkdir(parents=True, exist_ok=True)
+        common = {
+            "isSidechain": False,
+            "userType": "external",
+            "cwd": str(cwd),
+            "sessionId": session_id,
+            "version": "2.1.329",
+            "gitBranch": "HEAD",
+            "timestamp": "2026-01-05T09:00:00.000Z",
+        }
+        answer = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+        first = {"parentUuid": None, "type": "user", "message": {"role": "user", "content": "hi"}, "uuid": _UUIDS[0]}
+        second = {"parentUuid": _UUIDS[0], "type": "assistant", "message": answer, "uuid": _UUIDS[1]}
+        lines = [json.dumps(common | record) + "\n" for record in (first, second)]
+        (folder / f"{session_id}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+    return write
+
+
+def _torn(session_id: str) -> Callable[[Path, Path], object]:
+    """Write the same with half a record after it."""
+
+    def write(projects: Path, cwd: Path) -> None:
+        _handwritten(session_id)(projects, cwd)
+        (path,) = projects.glob(f"*/{session_id}.jsonl")
+        path.write_text(path.read_text(encoding="utf-8") + '{"parentUuid":"', encoding="utf-8")
+
+    return write
+
+
+_UUIDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+
 
 ROWS: dict[str, Row] = {
     name: Row(_hi)
@@ -381,24 +523,70 @@ ROWS |= {
     "tool_write_read_edit": Row(_parts("init", "write", "read", "edit", "text", "result")),
 }
 
-#: Cases that the fake cannot play, each with the reason.
-_NOT_YET = "not compared yet: it checks its arguments, or answers what comes on standard input"
-UNCOVERED: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            *("bad_flag", "bad_output_format", "bad_permission_mode", "dangerous_as_root", "empty_stdin_prompt"),
-            *("err_404_model", "mcp_config_invalid", "no_prompt", "stdin_open_pipe_text"),
-            *("ctl_can_use_tool_allow", "ctl_can_use_tool_close", "ctl_can_use_tool_malformed", "ctl_many"),
-            *("ctl_sdk_mcp", "old_1.0.128_resume_not_found", "old_1.0.128_sj_input", "old_2.0.77_resume_not_found"),
-            *("old_2.0.77_sj_input", "old_2.1.100_sj_input", "resume_1_resume", "resume_3_fork", "resume_6_not_found"),
-            *("resume_6_not_found_json", "resume_7_not_uuid", "resume_G_after_maxturns"),
-            *("resume_H_truncated_transcript", "resume_I_handwritten_transcript", "sigint_json", "sigint_mid_stream"),
-            *("sigint_mid_stream_partial", "sigint_twice", "sigterm_sj_input_idle", "sj_bad_json"),
-            *("sj_content_blocks", "sj_eof_mid_stream", "sj_init_handshake", "sj_last_turn_error", "sj_single"),
-            *("sj_slash_clear", "sj_slash_compact", "sj_two_turns"),
-        ),
-        _NOT_YET,
+_RESUMED = "153c1383-d1ac-4585-9b07-5951d4269d83"
+_HALTED = "bcedba8a-c446-476e-932d-440799ac4371"
+_WRITTEN = "99999999-9999-4999-8999-999999999999"
+
+# Sessions: what needs arguments, standard input or earlier runs.
+ROWS |= {
+    "bad_flag": Row(_turns("Hello."), is_strict=True),
+    "bad_output_format": Row(_turns("Hello."), is_strict=True),
+    "bad_permission_mode": Row(_turns("Hello."), is_strict=True),
+    "ctl_can_use_tool_allow": Row(
+        _asks, says=_INITIALIZE + _user("hi"), replies=_on_request({"behavior": "allow", "updatedInput": {}})
     ),
+    "ctl_can_use_tool_close": Row(_asks, says=_INITIALIZE + _user("hi"), replies=_on_request(None)),
+    "ctl_can_use_tool_malformed": Row(_asks, says=_INITIALIZE + _user("hi"), replies=_on_request({"nonsense": 1})),
+    "ctl_sdk_mcp": Row(
+        lambda fake: fake.turn().tool("mcp__calc__add", {"a": 1, "b": 2}).text("Done."),
+        says=_INITIALIZE + _user("hi"),
+        replies=_calculator,
+    ),
+    "dangerous_as_root": Row(_turns("Hello."), is_strict=True, env={"IS_SANDBOX": ""}),
+    "empty_stdin_prompt": Row(_turns("Hello."), is_strict=True),
+    "err_404_model": Row(
+        lambda fake: fake.turn().stderr('[claude-code:unrecognized_model] {"model":"claude-nope-9"}').api_error(404)
+    ),
+    "mcp_config_invalid": Row(_turns("Hello."), is_strict=True),
+    "no_prompt": Row(_turns("Hello."), is_strict=True),
+    "old_1.0.128_resume_not_found": Row(_turns("Hello."), is_strict=True),
+    "old_1.0.128_sj_input": Row(_turns("Hello."), says=_INITIALIZE + _user("hi")),
+    "old_2.0.77_resume_not_found": Row(_turns("Hello."), is_strict=True),
+    "old_2.0.77_sj_input": Row(_turns("Hello."), says=_INITIALIZE + _user("hi")),
+    "old_2.1.100_sj_input": Row(_turns("Hello."), says=_INITIALIZE + _user("hi")),
+    "resume_1_resume": Row(_turns("Hello."), first=("-p", "hi", "--session-id", _RESUMED)),
+    "resume_3_fork": Row(_turns("Hello."), first=("-p", "hi", "--session-id", _RESUMED)),
+    "resume_6_not_found": Row(_turns("Hello."), is_strict=True),
+    "resume_6_not_found_json": Row(_turns("Hello."), is_strict=True),
+    "resume_7_not_uuid": Row(_turns("Hello."), is_strict=True),
+    "resume_G_after_maxturns": Row(_turns("Hello."), first=("-p", "hi", "--session-id", _HALTED)),
+    "resume_H_truncated_transcript": Row(_turns("Hello."), prepares=_torn(_HALTED)),
+    "resume_I_handwritten_transcript": Row(_turns("Hello."), prepares=_handwritten(_WRITTEN)),
+    "sigint_json": Row(**_slowly(pieces=3000, gap_ms=10), signals=((0, signal.SIGINT),)),
+    "sigint_mid_stream": Row(**_slowly(pieces=3000, gap_ms=10), signals=((1, signal.SIGINT),)),
+    "sigint_mid_stream_partial": Row(**_slowly(pieces=100, gap_ms=900), signals=((9, signal.SIGINT),)),
+    "sigint_twice": Row(**_slowly(pieces=3000, gap_ms=10), signals=((1, signal.SIGINT), (1, signal.SIGINT))),
+    "sigterm_sj_input_idle": Row(_turns("Hello."), says=_user("hi"), is_open=True, signals=((3, signal.SIGTERM),)),
+    "sj_bad_json": Row(_turns("Hello."), says=b"{this is not json\n", is_strict=True),
+    "sj_content_blocks": Row(_turns("Hello."), says=_user("hi")),
+    "sj_eof_mid_stream": Row(_turns("Hello."), says=_user("hi")),
+    "sj_init_handshake": Row(_turns("Hello."), says=_INITIALIZE + _user("hi")),
+    "sj_last_turn_error": Row(
+        lambda fake: (fake.turn().text("Hello."), fake.turn().api_error(403)), says=_user("hi") + _user("again")
+    ),
+    "sj_single": Row(_turns("Hello."), says=_user("hi")),
+    "sj_slash_clear": Row(_turns("Hello.", "Hello."), says=_user("hi") + _user("/clear") + _user("again")),
+    "sj_two_turns": Row(_turns("Hello.", "Hello."), says=_user("hi") + _user("again")),
+    "stdin_open_pipe_text": Row(_turns("Hello."), is_strict=True, is_open=True),
+    "sj_slash_compact": Row(
+        _parts(*_HI_TWICE, "compacted by hand", "init", "text", "result"),
+        says=_user("hi") + _user("again") + _user("/compact") + _user("and again"),
+    ),
+}
+
+#: Cases that the fake cannot play, each with the reason.
+UNCOVERED: dict[str, str] = {
+    "ctl_many": "which requests the real run was sent is not recorded, and one of them had an effect of its own",
     "old_1.0.128_err_401": "the measured run was killed from outside after minutes of silent retries",
     "old_2.0.77_err_401": "the measured run was killed from outside after minutes of silent retries",
 }

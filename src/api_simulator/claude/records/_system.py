@@ -309,6 +309,9 @@ class Notices(Stream):
             },
         )
         self.session_id = new
+        self.total_cost_usd = 0
+        self._model_usage = {}
+        self._api_ms = 0
         return record
 
     def command_lifecycle(self, command_uuid: str, state: Literal["queued", "started", "completed"]) -> Record:
