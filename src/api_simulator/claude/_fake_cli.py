@@ -95,6 +95,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
         self._records = Records(seed=self._plan.seed, profile=self._plan.cli_version)
         self._plan.own_session_id = self._records.session_id
         self._plan.own_cwd = self._records.cwd
+        self._plan.strict_argv = self._strict_argv
 
     # Script
 

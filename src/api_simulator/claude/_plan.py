@@ -112,6 +112,8 @@ class Plan:
         hangs: Whether the program stays alive after the last result.
 
         cut: Where the stream is cut, None to play it as it is.
+
+        strict_argv: Whether command lines are refused that the real program refuses.
     """
 
     seed: int
@@ -125,6 +127,7 @@ class Plan:
     cut: CutPoint | None = None
     own_session_id: str = ""
     own_cwd: str = ""
+    strict_argv: bool = False
 
     def add_messages(self, given: Sequence[object], *, built: bool = False) -> None:
         """Add messages, or none if one of them cannot be added; *built*: print them as the output format wants."""
@@ -176,7 +179,12 @@ class Plan:
     def script(self, *, read_stdin: bool, own_projects: Path, environ: Mapping[str, str]) -> bytes:
         """Return the script of this plan as the bytes of its file."""
         extension = _session_log.settings(
-            own_projects=own_projects, environ=environ, session_id=self.session_id(), seed=self.seed
+            own_projects=own_projects,
+            environ=environ,
+            session_id=self.session_id(),
+            seed=self.seed,
+            cli_version=self.cli_version,
+            strict=self.strict_argv,
         )
         settings = Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension)
         start: list[Step] = [ReadStdin()] if read_stdin else []
@@ -206,7 +214,10 @@ class Plan:
         for fault in self.faults:
             faults.setdefault(fault.index, []).append(fault)
         hang_index = max(self._hang_index(), 0) if self.hangs else None
+        code = exit_code(self.messages) if self.exit_code is None else self.exit_code
         for index in range(len(self.messages) + 1):
+            if self._begins_turn(index):
+                steps.append(_session_log.next_turn(code))
             if self.truncate_at == index:
                 return [*steps, Exit(1)]
             here = faults.get(index, [])
@@ -220,8 +231,12 @@ class Plan:
                 steps += self._message(index, here, output_format, is_fixed=is_fixed)
             if index == hang_index:
                 steps.append(Hang())
-        code = exit_code(self.messages) if self.exit_code is None else self.exit_code
-        return [*steps, Exit(code if self.truncate_at is None else 1)]
+        last = [_session_log.LAST_TURN_PLAYED] if self.messages else []
+        return [*steps, *last, Exit(code if self.truncate_at is None else 1)]
+
+    def _begins_turn(self, index: int) -> bool:
+        """Whether a turn begins with message *index*: a result ends the one before it."""
+        return index < len(self.messages) and (index == 0 or self.messages[index - 1].kind == "result")
 
     def _message(self, index: int, here: list[Fault], output_format: OutputFormat, *, is_fixed: bool) -> list[Step]:
         corrupted = [Write(fault.text.encode() + b"\n") for fault in here if fault.kind == "corrupt"]

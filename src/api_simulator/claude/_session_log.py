@@ -18,7 +18,26 @@ from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.process.script import Extend
 
 
-def settings(*, own_projects: Path, environ: Mapping[str, str], session_id: str | None, seed: int) -> bytes:
+#: For a host that sends messages: after the last result the program waits for the end of its messages.
+LAST_TURN_PLAYED = Extend(b"end\n")
+
+_PACKAGE_FOLDER = Path(__file__).parents[2]
+
+
+def next_turn(exit_code: int) -> Extend:
+    """Return the step before a turn: where a host sends messages, it waits for a prompt."""
+    return Extend(b"turn\n%d" % exit_code)
+
+
+def settings(
+    *,
+    own_projects: Path,
+    environ: Mapping[str, str],
+    session_id: str | None,
+    seed: int,
+    cli_version: str,
+    strict: bool,
+) -> bytes:
     """
     Return what the extension is started with.
 
@@ -31,12 +50,20 @@ def settings(*, own_projects: Path, environ: Mapping[str, str], session_id: str 
         session_id: That of the scripted messages, None if they have none.
 
         seed: Determines the session id when neither the messages nor the arguments have one.
+
+        cli_version: Which version answers a host.
+
+        strict: Whether command lines are refused that the real program refuses.
     """
     return b"\0".join(
         [
             *(os.fsencode(place) for place in places(own_projects=own_projects, environ=environ)),
             session_id.encode() if session_id and _is_file_name(session_id) else b"",
             seeded_uuid(seed, "session").encode(),
+            os.fsencode(_PACKAGE_FOLDER),
+            cli_version.encode(),
+            b"%d" % seed,
+            b"strict" if strict else b"",
         ]
     )
 

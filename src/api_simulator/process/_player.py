@@ -180,6 +180,7 @@ class StandardInput:
 
     def __init__(self, call: CallFile) -> None:
         self._call = call
+        self.on_read: Callable[[], None] | None = None
         self.heard: list[bytes] = []
         self._heard_bytes = 0
         self.unread: list[bytes] = []
@@ -225,6 +226,8 @@ class StandardInput:
         if not data:
             self.is_open = False
             self._call.add((b"stdin-end", b""))
+            if self.on_read is not None:
+                self.on_read()
             return 0
         self._call.add((b"stdin", data))
         if self._heard_bytes < MAX_CAPTURE:
@@ -234,6 +237,8 @@ class StandardInput:
         self._unread_bytes += len(data)
         while self._unread_bytes > MAX_UNREAD:
             self._unread_bytes -= len(self.unread.pop(0))
+        if self.on_read is not None:
+            self.on_read()
         return len(data)
 
 

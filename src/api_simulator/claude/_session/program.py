@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from api_simulator.claude._player import projects_folder, slug
-from api_simulator.claude._session import arguments
+from api_simulator.claude._session import arguments, usage
 from api_simulator.claude._session.exchange import (
     AskTest,
     Complain,
@@ -34,13 +34,10 @@ from api_simulator.claude._session.script import SessionScript
 from api_simulator.claude._session.session import Session
 from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.claude._session.surroundings import Project, Surroundings
-from api_simulator.claude.records import Records, full_version
+from api_simulator.claude.records import Records
 
 if TYPE_CHECKING:
     from api_simulator.process._player import Player
-
-#: How long the real program waits for standard input that is open and silent.
-STDIN_WAIT_S = 3.0
 
 #: Below a configuration folder: what only a program that somebody really uses leaves there.
 _SIGNS_OF_USE = (".credentials.json", ".claude.json", "history.jsonl", "../.claude.json")
@@ -64,8 +61,8 @@ class Program:
         self._player = player
         self._given = given
         self._script = SessionScript.of(given["script"])
-        self._environ = _environ(player.environ)
-        self._options = arguments.parse([os.fsdecode(argument) for argument in player.argv[1:]])
+        self._environ = usage.environ_of(player)
+        self._options = usage.options_of(player)
         self._printer = Printer(self._options)
         self._session: Session | None = None
         self._files: dict[str, int] = {}
@@ -81,15 +78,12 @@ class Program:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._terminate)
         signal.signal(signal.SIGINT, self._interrupt)
-        version = full_version(self._script.cli_version)
-        if options.has("--version"):
-            self._player.put(1, f"{version} (Claude Code)\n".encode())
-            self._player.finish(0)
+        usage.print_version(self._player, options, self._script.cli_version)
         try:
-            prompt = self._checked_prompt()
+            prompt = usage.prompt_of(self._player, options, strict=self._given["strict"])
             around = self._surroundings()
         except arguments.UsageError as error:
-            self._refuse(str(error))
+            usage.refuse(self._player, str(error))
         except ResumeError as error:
             self._refuse_resume(str(error))
         self._session = Session(self._script, options, around)
@@ -100,38 +94,6 @@ class Program:
             self._wait()
 
     # Before the session
-
-    def _checked_prompt(self) -> str | None:
-        """Return the prompt; None if standard input holds messages."""
-        options, is_strict = self._options, self._given["strict"]
-        if is_strict:
-            is_sandbox = bool(self._environ.get("IS_SANDBOX"))
-            arguments.check(options, is_root=os.geteuid() == 0, is_sandbox=is_sandbox)
-        if options.streams_input:
-            return None
-        heard = self._read_stdin()
-        parts = [part for part in (options.prompt, heard) if part]
-        if not parts and is_strict and not options.has("--continue"):
-            raise arguments.no_prompt(options)
-        return "\n".join(parts)
-
-    def _read_stdin(self) -> str:
-        """Return what standard input holds besides the prompt: where usage is lax, what is there without waiting."""
-        player, has_prompt = self._player, self._options.prompt is not None
-        if not has_prompt:
-            limit_s = STDIN_WAIT_S if self._given["strict"] else None
-        elif self._given["strict"]:
-            limit_s = STDIN_WAIT_S
-        else:
-            limit_s = 0.0
-        while player.stdin.is_open:
-            # The limit is for the first bytes: who has begun to write is waited for.
-            if not player.stdin.readable(None if player.stdin.heard and limit_s else limit_s):
-                if limit_s:
-                    self._say(arguments.STDIN_WARNING)
-                break
-            player.stdin.read()
-        return b"".join(player.stdin.heard).decode("utf-8", "replace")
 
     def _surroundings(self) -> Surroundings:
         options, environ, strict = self._options, self._environ, self._given["strict"]
@@ -182,22 +144,14 @@ class Program:
         folder = os.fsdecode(projects_folder(environ, own, test_config, test_home, real))
         return os.path.realpath(folder) if folder.startswith("/") else os.path.join(os.fsdecode(self._player.cwd), folder)
 
-    def _refuse(self, text: str) -> NoReturn:
-        self._say(text)
-        self._player.finish(1)
-        raise AssertionError("unreachable: finish() ends the process")
-
     def _refuse_resume(self, text: str) -> NoReturn:
         records = Records(seed=self._script.seed, profile=self._script.cli_version)
         if self._options.output_format == "stream-json" and records.profile.startup_error_on_stdout:
             self._player.put(1, encode(records.startup_error(text)))
         if records.profile.startup_error_on_stderr:
-            self._say(text)
+            usage.say(self._player, text)
         self._player.finish(1)
-        raise AssertionError("unreachable: finish() ends the process")
-
-    def _say(self, text: str) -> None:
-        self._player.put(2, text.encode("utf-8", "surrogateescape") + b"\n")
+        raise AssertionError("finish() ends the process")
 
     # Waiting
 
@@ -288,7 +242,7 @@ class Program:
             case RawLine(data=data):
                 self._player.put(1, data)
             case Complain(text=text):
-                self._say(text)
+                usage.say(self._player, text)
             case Log():
                 self._log(output)
             case CreateFile(path=path, text=text):
@@ -297,7 +251,7 @@ class Program:
                 self._ask(number, question)
             case Unexpected(text=text):
                 self._player.call.add((b"unexpected", text.encode("utf-8", "replace")))
-                self._say(f"api-simulator: {text}")
+                usage.say(self._player, f"api-simulator: {text}")
             case Leave(code=code):
                 self._player.put(1, self._printer.end())
                 self._player.finish(code)
@@ -359,11 +313,6 @@ class Program:
 
 def _now_ms() -> float:
     return time.monotonic() * 1000
-
-
-def _environ(joined: bytes) -> dict[str, str]:
-    pairs = (entry.partition(b"=") for entry in joined.split(b"\0") if b"=" in entry)
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 def _branch(cwd: str) -> str:
