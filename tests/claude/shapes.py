@@ -51,8 +51,7 @@ def shape_of(record: dict[str, Any]) -> dict[str, Any]:
     message = record.get("message")
     if isinstance(message, dict):
         content = message.get("content")
-        if isinstance(content, list):
-            shape["content"] = [block.get("type") for block in content]
+        shape["content"] = [block.get("type") for block in content] if isinstance(content, list) else "text"
         shape["message_keys"] = kinds(message)
     if record.get("type") == "stream_event":
         shape["event"] = record["event"].get("type")

@@ -30,7 +30,13 @@ def converse(fake: FakeClaudeCLI, row: shapes.Row, args: list[str], cwd: Path) -
     started = fake.call_count
     environ = os.environ | row.env
     process = subprocess.Popen(
-        ["claude", *args], cwd=cwd, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        ["claude", *args],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -129,6 +129,6 @@ class Control(Notices):
             **_NEW_IN_INITIALIZED,
         }
         record = self.control_response(request_id, self._without("initialized", answer))
-        pending = {"pending_permission_requests": [], "pending_user_dialog_requests": []}
+        pending: Record = {"pending_permission_requests": [], "pending_user_dialog_requests": []}
         record["response"] |= self._without("initialized", pending)
         return record

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from api_simulator.claude.records._base import Record
 
-    Permission: TypeAlias = Literal["config", "ungranted", "rule", "user_temporary", "user_reject", "hook", "none"]
+    Permission: TypeAlias = Literal[
+        "config", "ungranted", "unanswered", "rule", "user_temporary", "user_reject", "hook", "none"
+    ]
 
 #: What the program offers its model unless told otherwise. The sub-agent tool is shown as Task.
 TOOLS = ("Task", "Bash", "Edit", "Glob", "Grep", "Read", "TodoWrite", "WebFetch", "WebSearch", "Write")
@@ -393,7 +395,8 @@ class Conversation(Base):
             structured: ``tool_use_result``: what the tool gave as data. Made up from *content* if None.
 
             permission: Who decided: ``config`` or ``user_temporary`` let the tool run; nobody was there to grant it
-                (``ungranted``), a ``rule`` or the user (``user_reject``) refused it; ``hook``: refused if *is_error*;
+                (``ungranted``), the host was asked and gave no valid answer (``unanswered``), a ``rule`` or the user
+                (``user_reject``) refused it; ``hook``: refused if *is_error*;
                 ``none``: the call was no valid one, so nobody was asked. None: ``config``, or ``none`` if *content*
                 begins with ``<tool_use_error>``.
 
@@ -522,7 +525,13 @@ def _structured(name: object, content: object, *, is_error: bool) -> object:
     if is_error:
         return f"Error: {content}" if isinstance(content, str) else content
     if name == "Bash":
-        return {"stdout": content, "stderr": "", "interrupted": False, "isImage": False, "noOutputExpected": False}
+        return {
+            "stdout": content,
+            "stderr": "",
+            "interrupted": False,
+            "isImage": False,
+            "noOutputExpected": content == "",
+        }
     if name == "Read":
         lines = str(content).count("\n") + 1
         file = {"filePath": "", "content": content, "numLines": lines, "startLine": 1, "totalLines": lines}
@@ -541,7 +550,8 @@ _DECISIONS: dict[str, tuple[str, str, str | None, str | None]] = {
     "hook": ("accept", "hook", None, "hook"),
     "ungranted": ("reject", "config", "user-rejected", None),
     "rule": ("reject", "config", "permission-rule", "rule"),
-    "user_reject": ("reject", "user_reject", "user-rejected", None),
+    "user_reject": ("reject", "user_reject", "permission-rule", None),
+    "unanswered": ("reject", "config", "permission-rule", "other"),
     "hook_reject": ("reject", "hook", "permission-rule", "hook"),
 }
 
