@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from api_simulator.claude._behaviours import Behaviours
 from api_simulator.claude._plan import Fault, Plan
 from api_simulator.claude._session_log import places
 from api_simulator.claude._turns import (
@@ -35,7 +36,7 @@ class SessionResult(ProgramResult):
     __slots__ = ()
 
 
-class FakeClaudeCLI(StagedProgram[SessionResult]):
+class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     """
     A stand-in for the ``claude`` program: a real executable that prints what it was told to.
 
@@ -281,7 +282,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
 
             seed: Determines which.
         """
-        return cut_points(self._plan.stream(), offsets=offsets, seed=seed)
+        return cut_points(self._plan.stream(is_fixed=True), offsets=offsets, seed=seed)
 
     def cut_at(self, point: CutPoint | str | None) -> None:
         """
@@ -296,7 +297,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         """
         chosen = CutPoint.parse(point) if isinstance(point, str) else point
         if chosen is not None:
-            cut_steps(self._plan.stream(), chosen)
+            cut_steps(self._plan.stream(is_fixed=True), chosen)
         self._plan.cut = chosen
         self._written()
 

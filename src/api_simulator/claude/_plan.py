@@ -190,7 +190,7 @@ class Plan:
         start: list[Step] = [ReadStdin()] if read_stdin else []
         start.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
         if self.cut is not None:
-            return encode([*start, *cut_steps(self.stream(), self.cut)], settings)
+            return encode([*start, *cut_steps(self.stream(is_fixed=True), self.cut)], settings)
         if not any(message.built for message in self.messages):
             return encode([*start, *self.stream()], settings)
         cases = []
@@ -199,8 +199,16 @@ class Plan:
             cases += [Case(steps=steps, settings=settings, containing=tuple(way)) for way in ways]
         return encode_cases(cases)
 
-    def stream(self, output_format: OutputFormat = "stream-json") -> list[Step]:
-        """Return the steps from the first message to the end, in the order that FakeClaudeCLI documents."""
+    def stream(self, output_format: OutputFormat = "stream-json", *, is_fixed: bool = False) -> list[Step]:
+        """
+        Return the steps from the first message to the end, in the order that FakeClaudeCLI documents.
+
+        Args:
+            output_format: What the invocation asks for.
+
+            is_fixed: Whether the records of builders keep the session id and folder that they were made with, so that
+                their length is known.
+        """
         steps: list[Step] = []
         faults: dict[int, list[Fault]] = {}
         for fault in self.faults:
@@ -220,7 +228,7 @@ class Plan:
                     if fault.exhaust:
                         return [*steps, Exit(1)]
             if index < len(self.messages):
-                steps += self._message(index, here, output_format)
+                steps += self._message(index, here, output_format, is_fixed=is_fixed)
             if index == hang_index:
                 steps.append(Hang())
         last = [_session_log.LAST_TURN_PLAYED] if self.messages else []
@@ -230,11 +238,14 @@ class Plan:
         """Whether a turn begins with message *index*: a result ends the one before it."""
         return index < len(self.messages) and (index == 0 or self.messages[index - 1].kind == "result")
 
-    def _message(self, index: int, here: list[Fault], output_format: OutputFormat) -> list[Step]:
+    def _message(self, index: int, here: list[Fault], output_format: OutputFormat, *, is_fixed: bool) -> list[Step]:
         corrupted = [Write(fault.text.encode() + b"\n") for fault in here if fault.kind == "corrupt"]
         exits = [Exit(fault.code) for fault in here if fault.kind == "exit"]
         if corrupted:
             return [*corrupted, *exits]
+        if is_fixed and self.messages[index].built is not None:
+            on_record = [step for step in self.message_steps[index] if isinstance(step, Extend)]
+            return [*on_record, Write(self.messages[index].line), *exits]
         if output_format == "stream-json" or self.messages[index].built is None:
             return [*self.message_steps[index], *exits]
         on_record = [step for step in self.message_steps[index] if isinstance(step, Extend)]
@@ -247,7 +258,7 @@ class Plan:
         """Return the step that prints what builders made, with the invocation's own session id and folder."""
         filled = line
         for value, hole in ((self.own_session_id, b"\0session-id\0"), (self.own_cwd, b"\0cwd\0")):
-            if value and self.cut is None:
+            if value:
                 filled = filled.replace(encode_json(value), hole)
         return Write(line) if filled == line else Fill(filled)
 

@@ -179,7 +179,7 @@ class Call:
     def report(self, turn: Turn, given: Given) -> None:
         """Print the result and put it on record."""
         session = turn.session
-        if given.permission == "rule" and not self.agent and session.records.has("system/permission_denied"):
+        if given.permission in ("rule", "ungranted") and not self.agent and session.records.has("system/permission_denied"):
             message = given.content if isinstance(given.content, str) else None
             reason = self.denied_because
             session.emit(session.records.permission_denied(self.block, reason_type=reason, message=message))
@@ -201,7 +201,7 @@ class Call:
         }
         turn.results.append(result)
 
-    denied_because: str = "other"
+    denied_because: str | None = "other"
 
     def _given(self, turn: Turn) -> Waits:
         problem = self._problem(turn.session)
@@ -254,9 +254,9 @@ class Call:
         session = turn.session
         options = session.options
         if options.value("--permission-prompt-tool") != "stdio" or options.value("--permission-prompts") == "none":
-            self.denied_because = "mode"
+            self.denied_because = None
             text = f"Claude requested permissions to use {self.name}, but you haven't granted it yet."
-            return Given(text, is_error=True, permission="rule", ran=False)
+            return Given(text, is_error=True, permission="ungranted", ran=False)
         record = session.records.can_use_tool(
             self.block, permission_suggestions=suggestions(self.name, self.tool_input)
         )
@@ -268,11 +268,11 @@ class Call:
     def _host_said(self, turn: Turn, reply: object) -> Given | None:
         if reply is None:
             text = "Tool permission request failed: AbortError: Tool permission stream closed before response received"
-            return Given(text, is_error=True, permission="none", ran=False)
+            return Given(text, is_error=True, permission="unanswered", ran=False)
         assert isinstance(reply, Mapping)
         if reply.get("subtype") == "error":
             text = f"Tool permission request failed: Error: {reply.get('error')}"
-            return Given(text, is_error=True, permission="none", ran=False)
+            return Given(text, is_error=True, permission="unanswered", ran=False)
         answer = reply.get("response")
         answer = answer if isinstance(answer, Mapping) else {}
         if answer.get("behavior") == "allow":
@@ -291,7 +291,7 @@ class Call:
             "Tool permission request failed: the host returned an invalid permission result: expected "
             '{"behavior": "allow", "updatedInput": {…}} or {"behavior": "deny", "message": "…"}'
         )
-        return Given(text, is_error=True, permission="none", ran=False)
+        return Given(text, is_error=True, permission="unanswered", ran=False)
 
     def _execute(self, turn: Turn) -> Waits:
         match self.move["do"]:
@@ -318,7 +318,7 @@ class Call:
         problem = self.move.get("problem")
         if problem is not None:
             turn.failed_outputs += 1
-            return Given(f"Output does not match required schema: {problem}", is_error=True, permission="none")
+            return Given(f"Output does not match required schema: {problem}", is_error=True)
         turn.structured, turn.has_structured = self.tool_input, True
         return Given(_OUTPUT_TAKEN)
 

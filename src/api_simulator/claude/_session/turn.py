@@ -388,7 +388,7 @@ class Turn:
         if self._is_partial and self._said is not None:
             session.emit(records.block_stop(0))
             session.emit(records.message_delta(None))
-            session.emit(records.message_stop())
+            session.emit(records.message_stop(abandoned_blocks={"count": 1}))
         if has_begun or not session.was_signalled:
             reason = "aborted_tools" if self._is_in_tool else "aborted_streaming"
             session.result(self._stamped(records.error_result(terminal_reason=reason)))

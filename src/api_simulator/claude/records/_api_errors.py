@@ -197,7 +197,7 @@ _FAILURES = (
         text="API Error: Connection refused — a firewall or proxy may be blocking it (ECONNREFUSED)",
         retries=MAX_RETRIES,
         retry_category="unknown",
-        api_error="connection_refused",
+        api_error="connection_failed",
     ),
     ApiFailure(
         "name_not_resolved",
@@ -206,7 +206,7 @@ _FAILURES = (
         text="API Error: Can't reach the API server — check your internet or DNS (EAI_AGAIN)",
         retries=MAX_RETRIES,
         retry_category="unknown",
-        api_error="dns_failure",
+        api_error="connection_failed",
     ),
     ApiFailure(
         "connection_lost",
@@ -215,7 +215,22 @@ _FAILURES = (
         text="API Error: Connection dropped (ECONNRESET). Try again in a moment.",
         retries=MAX_RETRIES,
         retry_category="unknown",
-        api_error="connection_reset",
+        api_error="connection_failed",
+    ),
+    ApiFailure(
+        "cut_mid_response",
+        None,
+        category="server_error",
+        text="API Error: Connection lost mid-response. The response above may be incomplete.",
+        api_error="connection_failed",
+    ),
+    ApiFailure(
+        "max_output_tokens",
+        None,
+        category="max_output_tokens",
+        text="API Error: Claude's response exceeded the 128000 output token maximum.",
+        api_error="max_output_tokens",
+        params={"cut": "output_limit"},
     ),
     ApiFailure(
         "not_logged_in",

@@ -65,6 +65,8 @@ class Base:
         self._counts: dict[str, int] = {}
         self._now_ms = _EPOCH_MS + int(86_400_000 * seeded_fraction(seed, "clock"))
         self._result_index = 0
+        self._prompt_uuid: str | None = None
+        self._is_first_answer = True
         self._model_usage: dict[str, dict[str, Any]] = {}
         self._api_ms = 0
         self._forget_turn()
@@ -81,6 +83,15 @@ class Base:
         self._last_failure: Record | None = None
         self._message: Record | None = None
         self._unanswered: list[Record] = []
+
+    def prompted_by(self, user_message_uuid: str | None) -> None:
+        """
+        Say which uuid the prompt of the turn that begins had, None for none.
+
+        The turn's ``system/init``, its first ``assistant`` and its ``result`` name it.
+        """
+        self._prompt_uuid = user_message_uuid
+        self._is_first_answer = True
 
     # Ids and times
 

@@ -14,6 +14,25 @@ if TYPE_CHECKING:
     from api_simulator.claude.records._base import Record
 
 
+_NEW_IN_INITIALIZED = {
+    "current_permission_mode": "default",
+    "hook_on_failure_supported": True,
+    "hooks_when_unanswered_kept": True,
+    "other_hook_ask_outranks_host": True,
+    "feedback_mode": "disabled",
+    "analytics_disabled": True,
+    "remote_control_auto_enable": False,
+    "remote_control_auto_connect_default": False,
+    "remote_control_available": False,
+    "remote_control_auto_on_by_default": False,
+    "ide_rc_auto_enable_gate": False,
+    "fast_mode_state": "off",
+    "fast_mode_disabled_reason": "sdk_opt_in_required",
+    "session_state": "idle",
+    "capabilities": [],
+}
+
+
 class Control(Notices):
     """Requests to the SDK, and answers to its own."""
 
@@ -107,9 +126,9 @@ class Control(Notices):
             "pid": pid,
             "claude_code_version": self.version,
             "hooks_applied": True,
-            "hook_on_failure_supported": True,
+            **_NEW_IN_INITIALIZED,
         }
         record = self.control_response(request_id, self._without("initialized", answer))
-        if self.has("conversation_reset"):
-            record |= {"pending_permission_requests": [], "pending_user_dialog_requests": []}
+        pending: Record = {"pending_permission_requests": [], "pending_user_dialog_requests": []}
+        record["response"] |= self._without("initialized", pending)
         return record

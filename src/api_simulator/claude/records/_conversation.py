@@ -10,9 +10,13 @@ from api_simulator.claude.records._base import Base
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeAlias
 
     from api_simulator.claude.records._base import Record
+
+    Permission: TypeAlias = Literal[
+        "config", "ungranted", "unanswered", "rule", "user_temporary", "user_reject", "hook", "none"
+    ]
 
 #: What the program offers its model unless told otherwise. The sub-agent tool is shown as Task.
 TOOLS = ("Task", "Bash", "Edit", "Glob", "Grep", "Read", "TodoWrite", "WebFetch", "WebSearch", "Write")
@@ -67,6 +71,7 @@ class Conversation(Base):
             additional_directories: From ``--add-dir``.
         """
         self._message = None
+        prompt = {} if self._prompt_uuid is None else {"user_message_uuids": [self._prompt_uuid]}
         return self._record(
             "system/init",
             {
@@ -94,11 +99,12 @@ class Conversation(Base):
                 "additional_directories": list(additional_directories),
                 "messaging_socket_path": f"/tmp/claude-{self.session_id[:8]}.sock",
                 "fast_mode_state": "off",
-                "fast_mode_disabled_reason": "not_available",
-                "per_turn_effort_active": False,
+                "fast_mode_disabled_reason": "sdk_opt_in_required",
+                "per_turn_effort_active": True,
                 "ultrathink_available": False,
                 "ultrathink_typed_raises": False,
                 "view_mode": "default",
+                **prompt,
             },
         )
 
@@ -167,6 +173,9 @@ class Conversation(Base):
             fields |= _agent_fields(agent)
         else:
             self._heard(block, stop_reason or natural)
+            if self._prompt_uuid is not None and self._is_first_answer:
+                fields |= {"user_message_uuid": self._prompt_uuid, "user_message_uuids": [self._prompt_uuid]}
+            self._is_first_answer = False
         if aborted:
             fields["aborted"] = True
         if tool_use_meta is not None:
@@ -174,7 +183,7 @@ class Conversation(Base):
         if block.get("type") == "thinking":
             fields |= {
                 "thinking_duration_ms": self._duration_ms("thinking", 200, 2000),
-                "thinking_display": "summarized",
+                "thinking_display": "updates",
             }
         return self._record("assistant", fields)
 
@@ -237,7 +246,13 @@ class Conversation(Base):
             records.append(self.assistant(block, new_message=index == 0, last_block=is_last, agent=agent))
         return records
 
-    def api_error(self, what: str | int | ApiFailure | None = "overloaded", *, message: str | None = None) -> Record:
+    def api_error(
+        self,
+        what: str | int | ApiFailure | None = "overloaded",
+        *,
+        message: str | None = None,
+        stop_reason: str = "stop_sequence",
+    ) -> Record:
         """
         Return the synthetic ``assistant`` record that stands for a failed API request; :meth:`result` then reports it.
 
@@ -247,6 +262,8 @@ class Conversation(Base):
 
             message: ``error.message`` of the API's answer.
 
+            stop_reason: ``tool_use`` for an answer that was cut after the call of a tool: the turn goes on.
+
         Raises:
             ValueError: If nothing is called so.
         """
@@ -255,23 +272,7 @@ class Conversation(Base):
         template = self.profile.error_texts.get(failure.name, failure.text)
         text = template.format(status=failure.status, message=said, api_type=failure.api_type, model=self.model)
         self._message = None
-        api_message = self._without(
-            "error",
-            {
-                "id": self.new_uuid(),
-                "container": None,
-                "model": "<synthetic>",
-                "role": "assistant",
-                "stop_details": None,
-                "stop_reason": "stop_sequence",
-                "stop_sequence": "",
-                "type": "message",
-                "usage": dict(_NO_TOKENS),
-                "content": [{"type": "text", "text": text}],
-                "context_management": None,
-                "diagnostics": None,
-            },
-        )
+        api_message = self._synthetic(text, stop_reason)
         facts: Record = {}
         if failure.status is not None:
             facts |= {"api_error_status": failure.status, "api_error_type": failure.api_type}
@@ -291,6 +292,46 @@ class Conversation(Base):
             fields["request_id"] = self.new_id("req_01")
         return self._record("assistant", fields | {"error": failure.category, "is_api_error_message": True} | facts)
 
+    def local_command(self, text: str, command: str, *, args: str = "") -> Record:
+        """
+        Return the synthetic ``assistant`` record with the output of a slash command; :meth:`local_result` follows.
+
+        Args:
+            text: The output.
+
+            command: The command that ran, without its slash; an alias may stand for another one.
+
+            args: What stood after it.
+        """
+        self._message = None
+        fields = {
+            "message": self._synthetic(text, "end_turn"),
+            "parent_tool_use_id": None,
+            "local_command_source": f"<local-command-stdout>{text}</local-command-stdout>",
+            "session_id": self.session_id,
+            "uuid": self.new_uuid(),
+            "timestamp": self.timestamp(),
+            "local_command_run": {"command": command, "args": args},
+        }
+        return self._record("assistant", fields)
+
+    def _synthetic(self, text: str, stop_reason: str) -> Record:
+        message = {
+            "diagnostics": None,
+            "id": self.new_uuid(),
+            "container": None,
+            "model": "<synthetic>",
+            "role": "assistant",
+            "stop_details": None,
+            "stop_reason": stop_reason,
+            "stop_sequence": "",
+            "type": "message",
+            "usage": dict(_NO_TOKENS),
+            "content": [{"type": "text", "text": text}],
+            "context_management": None,
+        }
+        return self._without("error", message)
+
     # What the program says to the model
 
     def user(
@@ -299,6 +340,7 @@ class Conversation(Base):
         *,
         synthetic: bool = False,
         replay: bool = False,
+        refused_message_id: str | None = None,
         agent: Mapping[str, object] | None = None,
     ) -> Record:
         """
@@ -312,6 +354,8 @@ class Conversation(Base):
 
             replay: Whether it repeats what was said before (``isReplay``).
 
+            refused_message_id: The API message that a safety classifier stopped, which this answers.
+
             agent: The task of the sub-agent that it is said to, from :meth:`agent_task`.
         """
         said: object = content
@@ -322,6 +366,8 @@ class Conversation(Base):
             fields["isSynthetic"] = True
         if replay:
             fields["isReplay"] = True
+        if refused_message_id is not None:
+            fields["refused_message_id"] = refused_message_id
         return self._record("user", fields)
 
     def tool_result(
@@ -331,7 +377,9 @@ class Conversation(Base):
         tool_use: str | Mapping[str, Any] | None = None,
         is_error: bool = False,
         structured: object = None,
-        permission: Literal["config", "user_temporary", "user_reject", "hook", "rule", "none"] | None = None,
+        permission: Literal["config", "ungranted", "rule", "user_temporary", "user_reject", "hook", "none"]
+        | None = None,
+        reason_type: str | None = None,
         agent: Mapping[str, object] | None = None,
     ) -> Record:
         """
@@ -346,9 +394,14 @@ class Conversation(Base):
 
             structured: ``tool_use_result``: what the tool gave as data. Made up from *content* if None.
 
-            permission: Who decided: ``config``, ``user_temporary`` and ``hook`` let the tool run unless *is_error*,
-                ``user_reject`` and ``rule`` did not; ``none``: the tool never got to that point. None: ``config``
-                for a success, ``none`` for an error.
+            permission: Who decided: ``config`` or ``user_temporary`` let the tool run; nobody was there to grant it
+                (``ungranted``), the host was asked and gave no valid answer (``unanswered``), a ``rule`` or the user
+                (``user_reject``) refused it; ``hook``: refused if *is_error*;
+                ``none``: the call was no valid one, so nobody was asked. None: ``config``, or ``none`` if *content*
+                begins with ``<tool_use_error>``.
+
+            reason_type: What the decision rests on: ``rule``, ``mode``, ``hook``, ``subcommandResults``. None: the
+                usual.
 
             agent: The task of the sub-agent that called the tool.
         """
@@ -366,10 +419,14 @@ class Conversation(Base):
             fields["tool_use_result"] = (
                 structured if structured is not None else _structured(name, given, is_error=is_error)
             )
-        decided = permission or ("none" if is_error else "config")
+        is_no_call = isinstance(given, str) and given.startswith("<tool_use_error>")
+        decided: str = permission or ("none" if is_no_call else "config")
+        if decided == "hook" and is_error:
+            decided = "hook_reject"
         if decided != "none":
-            fields["tool_result_meta"] = [_decision(tool_use_id, decided, is_error=is_error)]
-        if decided in ("rule", "user_reject") or (decided == "hook" and is_error):
+            reason = reason_type or (None if name == "StructuredOutput" else _DECISIONS[decided][3])
+            fields["tool_result_meta"] = [_decision(tool_use_id, decided, reason)]
+        if decided in _DECISIONS and _DECISIONS[decided][0] == "reject":
             self.deny(block)
         return self._record("user", fields)
 
@@ -468,7 +525,13 @@ def _structured(name: object, content: object, *, is_error: bool) -> object:
     if is_error:
         return f"Error: {content}" if isinstance(content, str) else content
     if name == "Bash":
-        return {"stdout": content, "stderr": "", "interrupted": False, "isImage": False, "noOutputExpected": False}
+        return {
+            "stdout": content,
+            "stderr": "",
+            "interrupted": False,
+            "isImage": False,
+            "noOutputExpected": content == "",
+        }
     if name == "Read":
         lines = str(content).count("\n") + 1
         file = {"filePath": "", "content": content, "numLines": lines, "startLine": 1, "totalLines": lines}
@@ -480,16 +543,25 @@ def _structured(name: object, content: object, *, is_error: bool) -> object:
     return {"content": content}
 
 
-def _decision(tool_use_id: str, decided: str, *, is_error: bool) -> Record:
-    refused = decided in ("rule", "user_reject") or (is_error and decided == "hook")
-    meta: Record = {
-        "id": tool_use_id,
-        "permission_decision": {
-            "decision": "reject" if refused else "accept",
-            "source": "config" if decided == "rule" else decided,
-            "reason_type": "hook" if decided == "hook" else "rule" if decided in ("rule", "config") else "user",
-        },
-    }
-    if refused:
-        meta["non_execution_kind"] = "user-rejected" if decided == "user_reject" else "permission-rule"
+#: Who decided: decision, its source, kind of non-execution, what it rests on.
+_DECISIONS: dict[str, tuple[str, str, str | None, str | None]] = {
+    "config": ("accept", "config", None, "rule"),
+    "user_temporary": ("accept", "user_temporary", None, None),
+    "hook": ("accept", "hook", None, "hook"),
+    "ungranted": ("reject", "config", "user-rejected", None),
+    "rule": ("reject", "config", "permission-rule", "rule"),
+    "user_reject": ("reject", "user_reject", "permission-rule", None),
+    "unanswered": ("reject", "config", "permission-rule", "other"),
+    "hook_reject": ("reject", "hook", "permission-rule", "hook"),
+}
+
+
+def _decision(tool_use_id: str, decided: str, reason_type: str | None) -> Record:
+    decision, source, non_execution, _ = _DECISIONS[decided]
+    meta: Record = {"id": tool_use_id}
+    if non_execution is not None:
+        meta["non_execution_kind"] = non_execution
+    meta["permission_decision"] = {"decision": decision, "source": source}
+    if reason_type is not None:
+        meta["permission_decision"]["reason_type"] = reason_type
     return meta

@@ -15,7 +15,7 @@ _ERROR_TEXTS = {
     "error_during_execution": "Execution error",
     "error_max_turns": "Error: Reached max turns ({limit})",
     "error_max_budget_usd": "Error: Exceeded USD budget ({limit})",
-    "error_max_structured_output_retries": "Error: Failed to provide valid structured output after maximum retries",
+    "error_max_structured_output_retries": "Error: {said}",
 }
 
 
@@ -32,8 +32,8 @@ def text_of(result: Record) -> str:
     if subtype == "success":
         return f"{result.get('result', '')}\n"
     said = str((result.get("errors") or [""])[0])
-    limit = said.rpartition("(")[2].removesuffix(")") or 1
-    return _ERROR_TEXTS.get(subtype, "Execution error").format(limit=limit)
+    limit = said.rpartition("(")[2].removesuffix(")").removeprefix("$") or 1
+    return _ERROR_TEXTS.get(subtype, "Execution error").format(limit=limit, said=said)
 
 
 def json_of(records: Sequence[Record], *, verbose: bool = False) -> Record | list[Record] | None:

@@ -133,7 +133,13 @@ _KEYS_2_1_100 = {
     "error": _keys("diagnostics stop_details"),
     "user": _keys("tool_result_meta"),
     "result": _RESULT_2_1_100,
-    "initialized": _keys("claude_code_version hook_on_failure_supported hooks_applied"),
+    "initialized": _keys(
+        "claude_code_version hooks_applied current_permission_mode hook_on_failure_supported hooks_when_unanswered_kept"
+        " other_hook_ask_outranks_host feedback_mode analytics_disabled remote_control_auto_enable"
+        " remote_control_auto_connect_default remote_control_available remote_control_auto_on_by_default"
+        " ide_rc_auto_enable_gate fast_mode_state fast_mode_disabled_reason session_state capabilities"
+        " pending_permission_requests pending_user_dialog_requests"
+    ),
     "stream_event": _keys("abandoned_blocks api_message_id thinking_display ttft_ms"),
     "model": _keys(
         "thinkingTokens cacheCreationEphemeral5mInputTokens cacheCreationEphemeral1hInputTokens canonicalModel provider"

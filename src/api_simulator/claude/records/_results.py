@@ -138,7 +138,7 @@ class Results(Conversation):
         fields: Record = {
             "is_error": True,
             "num_turns": num_turns,
-            "stop_reason": None if subtype in ("error_during_execution", "error_max_budget_usd") else "tool_use",
+            "stop_reason": None if subtype == "error_during_execution" else self._last_stop_reason or "tool_use",
             "terminal_reason": terminal_reason or _TERMINAL_REASONS[subtype],
             "errors": list(_said(subtype, limit) if errors is None else errors),
         }
@@ -180,30 +180,42 @@ class Results(Conversation):
 
     def _result(self, subtype: str, fields: Record) -> Record:
         turns = fields.pop("num_turns")
+        # The budget's result has the tokens of its last request in `modelUsage` only.
+        tokens = (0, 0) if subtype == "error_max_budget_usd" else self._turn_tokens[:2]
         common: Record = {
-            # Not first, as in the real program: whoever looks for it at the start of a line finds nothing.
             "duration_api_ms": self._api_ms,
-            "type": "result",
-            "subtype": subtype,
-            "duration_ms": self._now_ms - self._turn_began_ms,
-            "num_turns": 1 + self._turn_users if turns is None else turns,
+            "stop_reason": None,
             "session_id": self.session_id,
             # An integer while nothing was spent: JavaScript has one kind of number.
             "total_cost_usd": self.total_cost_usd or 0,
-            "usage": self._usage(*self._turn_tokens[:2]),
+            "usage": self._usage(*tokens),
             "modelUsage": {model: dict(entry) for model, entry in self._model_usage.items()},
-            "model_usage_since_last_result": {model: dict(entry) for model, entry in self._turn_model_usage.items()},
             "permission_denials": [dict(denial) for denial in self._turn_denials],
-            "uuid": self.new_uuid(),
-            "result_index": self._result_index,
-            "queued_turn_count": 0,
             "fast_mode_state": "off",
-            "fast_mode_disabled_reason": "not_available",
-            "subagent_stats": {},
+            "fast_mode_disabled_reason": "sdk_opt_in_required",
+            "subagent_stats": _subagent_stats(),
             "safety_stops": 0,
+            # Far from first, as in the real program: whoever looks for the type at the start of a line finds nothing.
+            "type": "result",
+            "subtype": subtype,
+            "num_turns": 1 + self._turn_users if turns is None else turns,
+            "duration_ms": self._now_ms - self._turn_began_ms,
+            "uuid": self.new_uuid(),
+            "queued_turn_count": 0,
+            "result_index": self._result_index,
+            "model_usage_since_last_result": {model: dict(entry) for model, entry in self._turn_model_usage.items()},
         }
+        if self._prompt_uuid is not None:
+            common |= {"user_message_uuid": self._prompt_uuid, "user_message_uuids": [self._prompt_uuid]}
+            if self._turn_requests:
+                common |= {
+                    "request_sent_wall_ms": self._turn_began_ms,
+                    "first_request_input_tokens": self._turn_tokens[0],
+                    "first_request_cache_read_input_tokens": 0,
+                }
         self._result_index += 1
         self._forget_turn()
+        self._prompt_uuid = None
         record = self._without("result", common | fields)
         return self._without("max_turns", record) if subtype == "error_max_turns" else record
 
@@ -222,6 +234,21 @@ class Results(Conversation):
             "speed": "standard",
             "fallback_credit": None,
         }
+
+
+def _subagent_stats() -> Record:
+    return {
+        "spawned": 0,
+        "requested": {"background": 0, "foreground": 0, "unset": 0},
+        "started_in_background": 0,
+        "max_depth": 0,
+        "spawned_by_subagents": 0,
+        "completed": 0,
+        "failed": 0,
+        "killed": {"parent": 0, "user": 0, "system": 0},
+        "refused": {"depth_limit": 0, "concurrency_limit": 0, "budget": 0},
+        "by_type": {},
+    }
 
 
 def _said(subtype: str, limit: float | None) -> list[str]:

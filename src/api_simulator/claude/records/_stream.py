@@ -38,7 +38,7 @@ class Stream(Results):
             fields["ttft_ms"] = self._duration_ms("first byte", 100, 900)
         part = event.get("content_block") or event.get("delta") or {}
         if kind == "message_start" or part.get("type") in ("thinking", "thinking_delta"):
-            fields["thinking_display"] = "summarized"
+            fields["thinking_display"] = "updates"
         if abandoned_blocks is not None:
             fields["abandoned_blocks"] = dict(abandoned_blocks)
         return self._record("stream_event", fields)

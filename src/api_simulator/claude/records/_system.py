@@ -75,30 +75,42 @@ class Notices(Stream):
             parent_uuid: The record after which it was compacted.
         """
         anchor = parent_uuid or self.new_uuid()
-        metadata = {
+        metadata: Record = {
             "trigger": trigger,
             "pre_tokens": pre_tokens,
             "post_tokens": post_tokens,
             "cumulative_dropped_tokens": pre_tokens - post_tokens,
             "duration_ms": self._duration_ms("compaction", 2000, 9000),
-            "preserved_segment": {"head_uuid": anchor, "anchor_uuid": anchor, "tail_uuid": anchor},
-            "preserved_messages": {},
         }
+        if trigger == "auto":
+            segment = {"head_uuid": anchor, "anchor_uuid": anchor, "tail_uuid": anchor}
+            metadata |= {"preserved_segment": segment, "preserved_messages": {}}
         self._message = None
         return self._record("system/compact_boundary", {"compact_metadata": metadata, "logical_parent_uuid": anchor})
 
     def permission_denied(
-        self, tool_use: str | Mapping[str, Any] | None = None, *, reason_type: str = "rule", message: str | None = None
+        self,
+        tool_use: str | Mapping[str, Any] | None = None,
+        *,
+        reason_type: str | None = None,
+        message: str | None = None,
     ) -> Record:
-        """Return ``system/permission_denied``, which comes before the error result of the tool."""
+        """
+        Return ``system/permission_denied``, which comes before the error result of the tool.
+
+        Args:
+            tool_use: As in :meth:`tool_result`.
+
+            reason_type: ``rule``, ``subcommandResults``, ``mode``; None if nobody was there to grant it.
+
+            message: What the model gets too.
+        """
         block = self._called(tool_use)
         name = str(block.get("name", "Bash"))
-        fields = {
-            "tool_name": name,
-            "tool_use_id": block.get("id"),
-            "decision_reason_type": reason_type,
-            "message": message or f"Permission to use {name} was not granted.",
-        }
+        fields: Record = {"tool_name": name, "tool_use_id": block.get("id")}
+        if reason_type is not None:
+            fields["decision_reason_type"] = reason_type
+        fields["message"] = message or f"Permission to use {name} was not granted."
         return self._record("system/permission_denied", fields)
 
     # Tasks: sub-agents and commands in the background
@@ -176,9 +188,10 @@ class Notices(Stream):
             "status": status,
             "output_file": output_file or f"/tmp/claude-0/{self.session_id}/tasks/{task['agent_id']}.output",
             "summary": summary,
-            "usage": self._task_usage(tool_uses),
         }
         del fields["description"]
+        if "subagent_type" in task:
+            fields["usage"] = self._task_usage(tool_uses)
         if summary_is_report:
             fields["summary_is_report"] = True
         return self._record("system/task_notification", fields)
@@ -186,7 +199,12 @@ class Notices(Stream):
     def background_tasks_changed(self, *tasks: Mapping[str, Any]) -> Record:
         """Return ``system/background_tasks_changed`` with all the tasks that now run in the background."""
         running = [
-            {"task_id": task["agent_id"], "description": task["task_description"], "status": "running"}
+            {
+                "task_id": task["agent_id"],
+                "run_id": task["run_id"],
+                "task_type": "local_agent" if "subagent_type" in task else "local_bash",
+                "description": task["task_description"],
+            }
             for task in tasks
         ]
         return self._record("system/background_tasks_changed", {"tasks": running})
@@ -291,6 +309,9 @@ class Notices(Stream):
             },
         )
         self.session_id = new
+        self.total_cost_usd = 0
+        self._model_usage = {}
+        self._api_ms = 0
         return record
 
     def command_lifecycle(self, command_uuid: str, state: Literal["queued", "started", "completed"]) -> Record:
