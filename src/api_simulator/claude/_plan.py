@@ -34,10 +34,10 @@ from api_simulator.process.script import (
 )
 
 #: How the real program (2.1.329) exits at SIGHUP, SIGINT and SIGTERM. Numbers, as not every platform has the names.
-_ON_SIGNAL = {1: 129, 2: 0, 15: 143}
+ON_SIGNAL = {1: 129, 2: 0, 15: 143}
 
 #: How it exits when the reader of its output has gone.
-_ON_BROKEN_PIPE = 0
+ON_BROKEN_PIPE = 0
 
 FaultKind: TypeAlias = Literal["delay", "retries", "corrupt", "exit"]
 
@@ -186,7 +186,7 @@ class Plan:
             cli_version=self.cli_version,
             strict=self.strict_argv,
         )
-        settings = Settings(on_signal=_ON_SIGNAL, on_broken_pipe=_ON_BROKEN_PIPE, extension=extension)
+        settings = Settings(on_signal=ON_SIGNAL, on_broken_pipe=ON_BROKEN_PIPE, extension=extension)
         start: list[Step] = [ReadStdin()] if read_stdin else []
         start.append(_session_log.prompt_record(seed=self.seed, cli_version=self.cli_version))
         if self.cut is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api_simulator._core.bodies import encode_json
+from api_simulator.claude._plan import ON_BROKEN_PIPE, ON_SIGNAL
 from api_simulator.claude._session.script import FORMAT, Move
 from api_simulator.claude._turns import Moves, ReplyFunction, Turn, checked_function
 from api_simulator.errors import ScriptError
@@ -179,7 +180,9 @@ def session_settings(script: Mapping[str, Any], *, strict: bool, places: Sequenc
 
 def session_program(settings: bytes) -> bytes:
     """Return the script of a program that plays sessions."""
-    return encode([RunModule(str(_PACKAGE_FOLDER), _PROGRAM, settings)], Settings(on_broken_pipe=0))
+    # The signals as they are answered before the session begins; it answers them itself then.
+    before = Settings(on_signal=ON_SIGNAL, on_broken_pipe=ON_BROKEN_PIPE)
+    return encode([RunModule(str(_PACKAGE_FOLDER), _PROGRAM, settings)], before)
 
 
 def _with_flags(pattern: re.Pattern[str]) -> str:

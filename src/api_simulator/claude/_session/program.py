@@ -192,6 +192,8 @@ class Program:
 
     def _hear(self, session: Session) -> None:
         if not self._options.streams_input:
+            # It was read before the session began; what comes later is only on record.
+            self._player.stdin.take_unread()
             self._ended = True
             return
         self._unread += self._player.stdin.take_unread()
