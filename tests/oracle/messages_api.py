@@ -18,7 +18,7 @@ def text(said: str = "Hello.") -> dict[str, Any]:
     return {"type": "text", "text": said}
 
 
-def thinking(thought: str = "Hm.") -> dict[str, Any]:
+def thinking(thought: str = "Let me think about this for a moment.") -> dict[str, Any]:
     """Return a thinking block."""
     return {"type": "thinking", "thinking": thought, "signature": "c2lnbmVk"}
 
