@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak wheel lowest lock clean
+.PHONY: help demo test check bench soak typescript wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -39,6 +39,10 @@ check: $(ready) ## format, lint, types, import layers, Rust
 bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
+# Without its optional dependencies, which are the program itself for each platform.
+typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
+	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
@@ -60,6 +64,6 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench .venv-lowest .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -38,11 +38,13 @@ class HostProcess:
         self.say({"type": "control_request", "request_id": subtype, "request": {"subtype": subtype, **fields}})
         answer = self.line()
         assert (answer["type"], answer["response"]["request_id"]) == ("control_response", subtype)
-        return answer["response"]
+        response: dict[str, Any] = answer["response"]
+        return response
 
     def line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+        line: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return line
 
     def end(self) -> tuple[bytes, bytes, int]:
         """Close standard input; return the rest of the output and the exit code."""

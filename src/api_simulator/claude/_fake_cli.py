@@ -12,7 +12,14 @@ from pathlib import Path
 from api_simulator.claude._behaviours import Behaviours
 from api_simulator.claude._plan import Fault, Plan
 from api_simulator.claude._session_log import places
-from api_simulator.claude._turns import ReplyFunction, SessionAnswers, SessionPlan, Turn, session_program, session_settings
+from api_simulator.claude._turns import (
+    ReplyFunction,
+    SessionAnswers,
+    SessionPlan,
+    Turn,
+    session_program,
+    session_settings,
+)
 from api_simulator.claude.records import Records, full_version
 from api_simulator.errors import OptionError, ScriptError, UnexpectedCallError, UnreachedScriptError
 from api_simulator.process._calls import ProgramCall
@@ -151,8 +158,9 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
 
     def turn(self) -> Turn:
         """
-        Script the next turn: of the prompts that no :meth:`on_prompt` is for, each gets the next one, in every process
-        from the first.
+        Script the next turn, for the next prompt that no :meth:`on_prompt` is for.
+
+        Every process begins with the first of these turns.
         """
         self._require_no_messages("turn")
         return self._sessions.turn()
@@ -321,7 +329,8 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     def _require_expected(self) -> None:
         failed, self._failed_answers = self._failed_answers, []
         parts = [
-            f"'claude', call {call.number} ({call.command()}): the answer's function raised {type(error).__name__}: {error}"
+            f"'claude', call {call.number} ({call.command()}): "
+            f"the answer's function raised {type(error).__name__}: {error}"
             for call, error in failed
         ]
         for call in self.calls:

@@ -17,7 +17,6 @@ from api_simulator.claude._messages import Message
 from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.process.script import Extend
 
-
 #: For a host that sends messages: after the last result the program waits for the end of its messages.
 LAST_TURN_PLAYED = Extend(b"end\n")
 

@@ -219,7 +219,9 @@ class Moves(ABC):
         """
         call = f"subagent(description={description!r})"
         if afterwards is not None and not background:
-            raise ScriptError(f"{call}: afterwards is the turn after a sub-agent in the background; add background=True")
+            raise ScriptError(
+                f"{call}: afterwards is the turn after a sub-agent in the background; add background=True"
+            )
         inner = (moves or Turn().text("Done."))._target().moves
         for move in inner:
             if move["do"] not in ("text", "thinking", "tool"):
@@ -334,8 +336,9 @@ class Moves(ABC):
 
     def write(self, data: str | bytes) -> Self:
         """Write *data* to standard output as it is: a broken line, invalid UTF-8."""
-        text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
-        return self._add({"do": "raw", "data": text})
+        written = data if isinstance(data, bytes) else _text(f"write({data!r:.40})", data).encode()
+        # JSON holds text only; in Latin-1 each byte is a character.
+        return self._add({"do": "raw", "data": written.decode("latin-1")})
 
     def stderr(self, text: str) -> Self:
         """Write a line to standard error."""
@@ -362,7 +365,7 @@ class Moves(ABC):
     def _add(self, move: Move) -> Self:
         target = self._target()
         try:
-            encode_json({key: value for key, value in move.items() if key not in ("ask", "data", "moves", "afterwards")})
+            encode_json({key: value for key, value in move.items() if key not in ("ask", "moves", "afterwards")})
         except SpecError as error:
             raise ScriptError(f"{move['do']}: {error}") from None
         target.moves.append(move)
@@ -403,7 +406,7 @@ def checked_function(name: str, function: object) -> ReplyFunction:
         raise ScriptError(f"{name}: expected a function of a Prompt, got {type(function).__name__} {function!r:.60}")
     if inspect.iscoroutinefunction(function):
         raise ScriptError(f"{name}: the function runs in a thread without a loop; give a plain function")
-    return function  # type: ignore[no-any-return] # what it returns is seen when it was asked
+    return function
 
 
 class SessionPlan:
@@ -431,7 +434,9 @@ class SessionPlan:
 
     def on_prompt(self, pattern: str | re.Pattern[str]) -> Turn:
         """Begin a turn for prompts with *pattern* in them."""
-        if not isinstance(pattern, str | re.Pattern) or (isinstance(pattern, re.Pattern) and not isinstance(pattern.pattern, str)):
+        if not isinstance(pattern, str | re.Pattern) or (
+            isinstance(pattern, re.Pattern) and not isinstance(pattern.pattern, str)
+        ):
             raise ScriptError(f"on_prompt({pattern!r}): give text that the prompt contains, or a compiled pattern")
         expression = _with_flags(pattern) if isinstance(pattern, re.Pattern) else re.escape(pattern)
         turn = Turn(on_change=self._on_change)
@@ -498,9 +503,7 @@ class SessionAnswers(AnswerThread[ReplyFunction]):
         if reply is None or isinstance(reply, str):
             reply = Turn().text("Done." if reply is None else reply)
         if not isinstance(reply, Moves):
-            raise ScriptError(
-                f"the answer {reply!r:.60} is no turn; return Turn().text(...), a text to say, or None"
-            )
+            raise ScriptError(f"the answer {reply!r:.60} is no turn; return Turn().text(...), a text to say, or None")
         return encode_json({"moves": self._plan.numbered(reply._target().moves)})
 
     def _failure(self, text: str) -> bytes:
@@ -525,9 +528,9 @@ def _with_flags(pattern: re.Pattern[str]) -> str:
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
 
 
-def _known_failure(call: str, error: object) -> None:
+def _known_failure(call: str, error: Any) -> None:
     try:
-        failure_for(error)  # type: ignore[arg-type] # that is what is found out
+        failure_for(error)
     except (ValueError, TypeError) as problem:
         raise ScriptError(f"{call}: {problem}") from None
 

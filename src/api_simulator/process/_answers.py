@@ -109,7 +109,7 @@ class AnswerThread(ABC, Generic[FunctionT]):
 class Answers(AnswerThread[AnswerFunction]):
     """Answers of a :class:`FakeProgram`'s functions: steps to play."""
 
-    def _reply(self, function: AnswerFunction, call: ProgramCall, question: Path) -> bytes:
+    def _reply(self, function: AnswerFunction, call: ProgramCall, question: Path) -> bytes:  # noqa: ARG002 (it has none)
         return encode(answer_steps(function(call)))
 
     def _failure(self, text: str) -> bytes:

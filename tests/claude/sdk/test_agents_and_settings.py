@@ -21,9 +21,11 @@ def answering(fake_claude: FakeClaudeCLI) -> None:
 
 
 async def through_client(options) -> list[Message]:
+    messages: list[Message] = []
     async with ClaudeSDKClient(options) as client:
         await client.query("hi")
-        return [message async for message in client.receive_response()]
+        messages += [message async for message in client.receive_response()]
+    return messages
 
 
 async def through_query(options) -> list[Message]:
@@ -41,9 +43,7 @@ async def test_an_agent_of_the_host_is_listed(run, options: MakeOptions):
 @WAYS
 async def test_many_large_agents_come_through(run, options: MakeOptions):
     """They go through standard input, so that no limit of the command line is touched."""
-    agents = {
-        f"agent-{number}": AgentDefinition(description="x" * 13_000, prompt="y" * 13_000) for number in range(20)
-    }
+    agents = {f"agent-{number}": AgentDefinition(description="x" * 13_000, prompt="y" * 13_000) for number in range(20)}
 
     assert set(agents) <= set(init_of(await run(options(agents=agents)))["agents"])
 

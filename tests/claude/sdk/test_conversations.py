@@ -9,9 +9,11 @@ import pytest
 from claude_agent_sdk import (
     AssistantMessage,
     ClaudeSDKClient,
+    ConversationResetMessage,
     ProcessError,
     ResultError,
     ResultMessage,
+    StreamEvent,
     SystemMessage,
     TextBlock,
     UserMessage,
@@ -71,8 +73,9 @@ async def test_what_adds_up_over_turns_and_what_does_not(fake_claude: FakeClaude
 
     first, second = results
     assert (first.num_turns, second.num_turns) == (2, 1)
-    assert second.total_cost_usd > first.total_cost_usd > 0
-    assert second.usage["input_tokens"] < sum(usage["inputTokens"] for usage in second.model_usage.values())
+    assert (second.total_cost_usd or 0) > (first.total_cost_usd or 0) > 0
+    read = [usage["inputTokens"] for usage in (second.model_usage or {}).values()]
+    assert (second.usage or {})["input_tokens"] < sum(read)
     assert first.session_id == second.session_id
 
 
@@ -83,7 +86,7 @@ async def test_an_interrupt_is_answered_and_the_session_goes_on(fake_claude: Fak
     async with ClaudeSDKClient(options(include_partial_messages=True)) as client:
         await client.query("Count.")
         async for message in client.receive_messages():
-            if type(message).__name__ == "StreamEvent" and message.event["type"] == "content_block_delta":
+            if isinstance(message, StreamEvent) and message.event["type"] == "content_block_delta":
                 break
         await client.interrupt()
         cut = [message async for message in client.receive_response()]
@@ -93,7 +96,7 @@ async def test_an_interrupt_is_answered_and_the_session_goes_on(fake_claude: Fak
     (result,) = of_type(cut, ResultMessage)
     assert (result.subtype, result.is_error) == ("error_during_execution", True)
     assert said(cut)[0].startswith("word")
-    assert [block.text for block in of_type(cut, UserMessage)[0].content] == ["[Request interrupted by user]"]
+    assert of_type(cut, UserMessage)[0].content == [TextBlock(text="[Request interrupted by user]")]
     assert said(after) == ["Still here."]
 
 
@@ -176,7 +179,7 @@ async def test_clear_gives_the_session_another_id(fake_claude: FakeClaudeCLI, op
             turns.append([message async for message in client.receive_response()])
 
     before, cleared, after = turns
-    (reset,) = [message for message in cleared if type(message).__name__ == "ConversationResetMessage"]
+    (reset,) = of_type(cleared, ConversationResetMessage)
     old, new = (of_type(turn, ResultMessage)[0].session_id for turn in (before, after))
     assert (reset.session_id, reset.new_conversation_id) == (old, new)
     assert of_type(cleared, ResultMessage)[0].num_turns == 0

@@ -107,7 +107,9 @@ async def test_several_events_have_each_their_own_fields(options: MakeOptions):
     events = ("UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SessionStart")
     hook = Hook()
 
-    await collect("Go.", options(allowed_tools=["Bash"], hooks={event: [HookMatcher(hooks=[hook])] for event in events}))
+    await collect(
+        "Go.", options(allowed_tools=["Bash"], hooks={event: [HookMatcher(hooks=[hook])] for event in events})
+    )
 
     called = {call["hook_event_name"]: call for call in hook.calls}
     assert list(called) == ["UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop"]

@@ -41,7 +41,11 @@ class TestPartialMessages:
     async def test_deltas_make_up_text_and_thinking(self, options: MakeOptions):
         messages = await collect("Go.", options(include_partial_messages=True))
 
-        deltas = [m.event["delta"] for m in messages if isinstance(m, StreamEvent) and "index" in m.event and "delta" in m.event]
+        deltas = [
+            m.event["delta"]
+            for m in messages
+            if isinstance(m, StreamEvent) and "index" in m.event and "delta" in m.event
+        ]
         blocks = [block for message in of_type(messages, AssistantMessage) for block in message.content]
         assert "".join(delta.get("thinking", "") for delta in deltas) == "Let me think of three."
         assert "".join(delta.get("text", "") for delta in deltas) == "One, two, three."

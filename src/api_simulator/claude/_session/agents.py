@@ -127,4 +127,3 @@ def finish_background(turn: Turn) -> Waits:
         session.emit(records.background_tasks_changed(*(other.task for other in turn.follow_ups)))
         turn.introduce()
         yield from turn.play_follow_up(move.get("afterwards") or [{"do": "text", "text": _NOTHING_SAID}], _WOKEN_BY)
-

@@ -62,11 +62,29 @@ _WITH_VALUES = {
     "--file": "<specs...>",
 }
 _WITHOUT_VALUE = frozenset(
-    "--print --verbose --continue --fork-session --include-partial-messages --include-hook-events"
-    " --replay-user-messages --no-session-persistence --dangerously-skip-permissions"
-    " --allow-dangerously-skip-permissions --strict-mcp-config --session-mirror --forward-subagent-text --bare"
-    " --safe-mode --restricted --brief --disable-slash-commands --exclude-dynamic-system-prompt-sections"
-    " --version --help".split()
+    [
+        "--print",
+        "--verbose",
+        "--continue",
+        "--fork-session",
+        "--include-partial-messages",
+        "--include-hook-events",
+        "--replay-user-messages",
+        "--no-session-persistence",
+        "--dangerously-skip-permissions",
+        "--allow-dangerously-skip-permissions",
+        "--strict-mcp-config",
+        "--session-mirror",
+        "--forward-subagent-text",
+        "--bare",
+        "--safe-mode",
+        "--restricted",
+        "--brief",
+        "--disable-slash-commands",
+        "--exclude-dynamic-system-prompt-sections",
+        "--version",
+        "--help",
+    ]
 )
 _ALIASES = {
     "-p": "--print",
@@ -207,9 +225,8 @@ class _Parser:
             # A rule has no spaces outside its brackets, a prompt has.
             if values and " " in re.sub(r"\(.*?\)", "", values[-1]):
                 self.swallowed = (given, values[-1])
-        if name not in _WITH_VALUE and name not in _WITH_OPTIONAL_VALUE and name not in _WITH_VALUES:
-            if name not in _WITHOUT_VALUE:
-                self.unknown.append(given)
+        if not any(name in known for known in (_WITH_VALUE, _WITH_OPTIONAL_VALUE, _WITH_VALUES, _WITHOUT_VALUE)):
+            self.unknown.append(given)
 
     def _next_is_value(self) -> bool:
         return bool(self.arguments) and (not self.arguments[0].startswith("-") or self.arguments[0] == "-")
@@ -246,9 +263,7 @@ def check(options: Options, *, is_root: bool, is_sandbox: bool) -> None:
     _check_session(options)
     skips = options.has("--dangerously-skip-permissions") or options.value("--permission-mode") == "bypassPermissions"
     if skips and is_root and not is_sandbox:
-        raise UsageError(
-            "--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons"
-        )
+        raise UsageError("--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons")
 
 
 def _check_value(options: Options, name: str, placeholder: str) -> None:
@@ -306,9 +321,7 @@ def mcp_servers(options: Options, read: Any) -> dict[str, Any]:
             try:
                 text = read(config)
             except OSError:
-                raise UsageError(
-                    f"Error: Invalid MCP configuration:\nMCP config file not found: {config}"
-                ) from None
+                raise UsageError(f"Error: Invalid MCP configuration:\nMCP config file not found: {config}") from None
         try:
             servers |= json.loads(text).get("mcpServers", {})
         except (ValueError, AttributeError, TypeError):

@@ -54,7 +54,9 @@ def rate_limit(turn: Turn, move: Move) -> Waits:
 def compact(turn: Turn, move: Move) -> Waits:
     """Compact the conversation."""
     session, records = turn.session, turn.session.records
-    yield from tools.fire(turn, "PreCompact", move["trigger"], {"trigger": move["trigger"], "custom_instructions": None})
+    yield from tools.fire(
+        turn, "PreCompact", move["trigger"], {"trigger": move["trigger"], "custom_instructions": None}
+    )
     if records.has("system/status"):
         session.emit(records.status("compacting"))
         session.emit(records.status(None, compact_result="success"))

@@ -16,13 +16,58 @@ from typing import Any, Literal, TypeAlias
 Behavior: TypeAlias = Literal["allow", "deny", "ask"]
 
 _READ_ONLY_TOOLS = frozenset(
-    "Agent Glob Grep LS NotebookRead Read Skill StructuredOutput Task TaskOutput TaskStop TodoWrite ToolSearch"
-    " ListMcpResourcesTool ReadMcpResourceTool".split()
+    [
+        "Agent",
+        "Glob",
+        "Grep",
+        "LS",
+        "NotebookRead",
+        "Read",
+        "Skill",
+        "StructuredOutput",
+        "Task",
+        "TaskOutput",
+        "TaskStop",
+        "TodoWrite",
+        "ToolSearch",
+        "ListMcpResourcesTool",
+        "ReadMcpResourceTool",
+    ]
 )
 _EDITING_TOOLS = frozenset(["Edit", "MultiEdit", "NotebookEdit", "Write"])
 _READ_ONLY_COMMANDS = frozenset(
-    "cat cd date df du echo env false file find grep head hostname id ls ps printf pwd sleep sort stat tail test tree"
-    " true uname uptime wc which whoami".split()
+    [
+        "cat",
+        "cd",
+        "date",
+        "df",
+        "du",
+        "echo",
+        "env",
+        "false",
+        "file",
+        "find",
+        "grep",
+        "head",
+        "hostname",
+        "id",
+        "ls",
+        "ps",
+        "printf",
+        "pwd",
+        "sleep",
+        "sort",
+        "stat",
+        "tail",
+        "test",
+        "tree",
+        "true",
+        "uname",
+        "uptime",
+        "wc",
+        "which",
+        "whoami",
+    ]
 )
 _READ_ONLY_GIT = frozenset(["branch", "diff", "log", "show", "status"])
 _EDITING_COMMANDS = frozenset(["cp", "mkdir", "mv", "rm", "rmdir", "sed", "touch"])
@@ -157,15 +202,19 @@ def _fits(rule: str, tool: str, given: Mapping[str, Any]) -> bool:
             return command == prefix or command.startswith(prefix + " ")
         return fnmatch.fnmatchcase(command, content)
     subjects = (given.get(name) for name in ("file_path", "path", "pattern", "url", "subagent_type", "skill"))
-    return any(isinstance(subject, str) and fnmatch.fnmatchcase(subject, content.lstrip("/")) or subject == content
-               for subject in subjects)
+    return any(
+        (isinstance(subject, str) and fnmatch.fnmatchcase(subject, content.lstrip("/"))) or subject == content
+        for subject in subjects
+    )
 
 
 def _names(named: str, tool: str) -> bool:
     if named in ("Task", "Agent"):
         return tool in ("Task", "Agent")
     # `mcp__server` stands for all tools of that server.
-    return named in (tool, "*") or (named.startswith("mcp__") and tool.startswith(named.removesuffix("*").rstrip("_") + "__"))
+    return named in (tool, "*") or (
+        named.startswith("mcp__") and tool.startswith(named.removesuffix("*").rstrip("_") + "__")
+    )
 
 
 def _rule_text(rule: Mapping[str, Any]) -> str:

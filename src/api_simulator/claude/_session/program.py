@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from api_simulator.claude._player import projects_folder, slug
+from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.claude._session import arguments, usage
 from api_simulator.claude._session.exchange import (
     AskTest,
@@ -32,7 +33,6 @@ from api_simulator.claude._session.formats import Printer, encode
 from api_simulator.claude._session.project import ResumeError, find_history, read_project, read_text, session_exists
 from api_simulator.claude._session.script import SessionScript
 from api_simulator.claude._session.session import Session
-from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.claude._session.surroundings import Project, Surroundings
 from api_simulator.claude.records import Records
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from api_simulator.process._player import Player
 
 #: Below a configuration folder: what only a program that somebody really uses leaves there.
-_SIGNS_OF_USE = (".credentials.json", ".claude.json", "history.jsonl", "../.claude.json")
+_SIGNS_OF_USE = (".credentials.json", ".claude.json", "history.jsonl")
 
 
 class _Woken(Exception):
@@ -137,12 +137,14 @@ class Program:
         own, test_config, test_home, real = (os.fsencode(place) for place in self._given["places"])
         environ = {os.fsencode(name): os.fsencode(value) for name, value in self._environ.items()}
         config = self._environ.get("CLAUDE_CONFIG_DIR") or f"{self._environ.get('HOME', '')}/.claude"
-        used = any(os.path.exists(f"{config}/{sign}") for sign in _SIGNS_OF_USE)
-        if not used:
+        signs = [*(f"{config}/{sign}" for sign in _SIGNS_OF_USE), f"{os.path.dirname(config)}/.claude.json"]
+        if not any(os.path.exists(sign) for sign in signs):
             # Nobody's: SDKs read transcripts where the environment says, and a test may have changed its own.
             test_config = test_home = b""
         folder = os.fsdecode(projects_folder(environ, own, test_config, test_home, real))
-        return os.path.realpath(folder) if folder.startswith("/") else os.path.join(os.fsdecode(self._player.cwd), folder)
+        return (
+            os.path.realpath(folder) if folder.startswith("/") else os.path.join(os.fsdecode(self._player.cwd), folder)
+        )
 
     def _refuse_resume(self, text: str) -> NoReturn:
         records = Records(seed=self._script.seed, profile=self._script.cli_version)
@@ -175,7 +177,7 @@ class Program:
         self._hear(session)
 
     def _has_more(self, unread: list[bytes]) -> bool:
-        return any(unread) or not self._player.stdin.is_open and not self._ended
+        return any(unread) or (not self._player.stdin.is_open and not self._ended)
 
     _ended = False
 

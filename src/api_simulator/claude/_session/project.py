@@ -160,7 +160,9 @@ def find_history(options: Options, *, projects: str, folder: str) -> History | N
             raise ResumeError(f"No conversation found with session ID: {options.value('--resume')}")
         return _cut(history, options)
     if options.has("--continue") or options.has("--resume"):
-        newest = max(_transcripts(projects, [folder]), key=lambda path: os.stat(f"{projects}/{path}").st_mtime_ns, default=None)
+        newest = max(
+            _transcripts(projects, [folder]), key=lambda path: os.stat(f"{projects}/{path}").st_mtime_ns, default=None
+        )
         return None if newest is None else _cut(_read(projects, newest), options)
     return None
 

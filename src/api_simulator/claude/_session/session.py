@@ -313,7 +313,9 @@ class Session:
 
     def _state(self, state: Any) -> None:
         # Only hosts that say they read it get it: who reads `running` and never sees `idle` keeps standard input open.
-        if self.around.environ.get("CLAUDE_CODE_SDK_READS_SESSION_STATE") and self.records.has("system/session_state_changed"):
+        if self.around.environ.get("CLAUDE_CODE_SDK_READS_SESSION_STATE") and self.records.has(
+            "system/session_state_changed"
+        ):
             self.emit(self.records.session_state_changed(state, sdk_host_only=True))
 
     def _begin_transcript(self) -> None:

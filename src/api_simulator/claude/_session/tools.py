@@ -31,7 +31,9 @@ def tool_names(session: Session) -> list[str]:
     base = list(TOOLS) if "default" in wanted else ["Task" if name == "Agent" else name for name in wanted]
     if session.options.has("--json-schema"):
         base.append("StructuredOutput")
-    named = [name for server in session.servers.values() if server.status == "connected" for name in server.tool_names()]
+    named = [
+        name for server in session.servers.values() if server.status == "connected" for name in server.tool_names()
+    ]
     return [name for name in (*base, *named) if not session.permissions.removes(name)]
 
 
@@ -191,7 +193,12 @@ class Call:
         )
         session.emit(record)
         session.transcript.user(record, agent_id=str(self.agent["agent_id"]) if self.agent else "")
-        result = {"name": self.name, "input": self.tool_input, "content": text_of(given.content), "is_error": given.is_error}
+        result = {
+            "name": self.name,
+            "input": self.tool_input,
+            "content": text_of(given.content),
+            "is_error": given.is_error,
+        }
         turn.results.append(result)
 
     denied_because: str | None = "other"

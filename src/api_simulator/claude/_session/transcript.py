@@ -84,8 +84,14 @@ class Transcript:
 
     def prompt(self, content: object, text: str, *, uuid: str | None, mode: str, origin: object = None) -> str:
         """Write a prompt and return its uuid."""
-        queued = {"type": "queue-operation", "timestamp": self._records.timestamp(), "sessionId": self._records.session_id}
-        self._write(self._file(""), {**queued, "operation": "enqueue", "content": text}, {**queued, "operation": "dequeue"})
+        queued = {
+            "type": "queue-operation",
+            "timestamp": self._records.timestamp(),
+            "sessionId": self._records.session_id,
+        }
+        self._write(
+            self._file(""), {**queued, "operation": "enqueue", "content": text}, {**queued, "operation": "dequeue"}
+        )
         self._last_prompt = text
         self._prompts += 1
         record: Record = {
@@ -131,7 +137,10 @@ class Transcript:
     def compacted(self, boundary: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """Write that the conversation was compacted: the chain begins anew."""
         last, self._parents[""] = self._parents.get(""), None
-        metadata = {"trigger": boundary["compact_metadata"]["trigger"], "preTokens": boundary["compact_metadata"]["pre_tokens"]}
+        metadata = {
+            "trigger": boundary["compact_metadata"]["trigger"],
+            "preTokens": boundary["compact_metadata"]["pre_tokens"],
+        }
         record = {"type": "system", "subtype": "compact_boundary", "content": "Conversation compacted", "level": "info"}
         self._add({**record, "compactMetadata": metadata, "logicalParentUuid": last}, boundary.get("uuid"))
         told: Record = {"type": "user", "message": summary["message"], "isCompactSummary": True}
@@ -178,7 +187,8 @@ class Transcript:
         """Return the records that bring the host what was written since the last time."""
         batches, self._mirrored = self._mirrored, {}
         return [
-            self._records.transcript_mirror(f"{self._around.projects}/{path}", entries) for path, entries in batches.items()
+            self._records.transcript_mirror(f"{self._around.projects}/{path}", entries)
+            for path, entries in batches.items()
         ]
 
     def _add(self, record: Record, uuid: object, agent_id: str = "") -> str:

@@ -273,7 +273,7 @@ class Turn:
         self._said = None
         self._ends_with_tool = bool(calls)
         yield from self._run(calls)
-        self._check_limits(bool(calls))
+        self._check_limits(goes_on=bool(calls))
 
     @property
     def _is_partial(self) -> bool:
@@ -315,7 +315,7 @@ class Turn:
             yield from call.run(self)
         self._is_in_tool = False
 
-    def _check_limits(self, goes_on: bool) -> None:
+    def _check_limits(self, *, goes_on: bool) -> None:
         options, records = self.session.options, self.session.records
         budget = options.number("--max-budget-usd")
         if budget is not None and records.total_cost_usd >= budget:
@@ -354,7 +354,7 @@ class Turn:
 
     def _raw(self, move: Move) -> Waits:
         yield from ()
-        self.session.put(RawLine(move["data"].encode("utf-8", "surrogateescape")))
+        self.session.put(RawLine(move["data"].encode("latin-1")))
 
     def _stderr(self, move: Move) -> Waits:
         yield from ()
