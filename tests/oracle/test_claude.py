@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,8 @@ def test_the_fake_does_as_the_real_program(case: str, real: Real, version: str, 
     row.script(fake)
 
     theirs = real.run(args, CASES[case])
-    ours = fake.run(args, cwd=tmp_path, stdin=b"")
+    with closing(fake):
+        ours = fake.run(args, cwd=tmp_path, stdin=b"")
 
     assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
 
@@ -167,6 +169,7 @@ def test_the_fake_does_as_the_real_program_where_nothing_was_measured(
     script(fake)
 
     theirs = real.run(args, answers)
-    ours = fake.run(args, cwd=tmp_path, stdin=b"")
+    with closing(fake):
+        ours = fake.run(args, cwd=tmp_path, stdin=b"")
 
     assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
