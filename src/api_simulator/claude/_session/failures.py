@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from api_simulator.claude._session import tools
 from api_simulator.claude._session.exchange import Pause, Waits
 from api_simulator.claude._session.script import Move
-from api_simulator.claude.records import failure_for
+from api_simulator.claude.records import MAX_RETRIES, failure_for
 
 if TYPE_CHECKING:
     from api_simulator.claude._session.turn import Turn
@@ -20,13 +20,13 @@ _COMPACTED = "This session is being continued from a previous conversation that 
 def retries(turn: Turn, move: Move) -> Waits:
     """Print the records of requests that are tried again; waits only if the script says so."""
     session, failure = turn.session, failure_for(move["what"])
-    if not session.records.has("system/api_retry"):
-        return
+    limit = max(_max_retries(turn), move["times"])
     for attempt in range(1, move["times"] + 1):
-        session.emit(session.records.api_retry(attempt, error_status=failure.status))
+        if session.records.has("system/api_retry"):
+            session.emit(session.records.api_retry(attempt, error_status=failure.status, max_retries=limit))
         session.transcript.system(
             "api_error",
-            {"level": "error", "retryAttempt": attempt, "maxRetries": 10, "source": "request_retry"},
+            {"level": "error", "retryAttempt": attempt, "maxRetries": limit, "source": "request_retry"},
         )
         if move.get("gap_ms"):
             yield Pause(ms=move["gap_ms"])
@@ -35,13 +35,19 @@ def retries(turn: Turn, move: Move) -> Waits:
 def api_error(turn: Turn, move: Move) -> Waits:
     """Give up: the turn ends as one whose last API request failed."""
     session, failure = turn.session, failure_for(move["what"])
-    times = failure.retries if move.get("retries") is None else move["retries"]
+    times = min(failure.retries, _max_retries(turn)) if move.get("retries") is None else move["retries"]
     yield from retries(turn, {"what": move["what"], "times": times, "gap_ms": move.get("gap_ms")})
     if failure.name == "usage_limit":
         session.emit(session.records.rate_limit_event("rejected"))
     printed = session.emit(session.records.api_error(move["what"], message=move.get("message")))
     session.transcript.assistant(printed, stop_reason="stop_sequence")
     turn.end_failed()
+
+
+def _max_retries(turn: Turn) -> int:
+    """Return how often a request is tried again: what the environment says, or the program's own number."""
+    given = turn.session.around.environ.get("CLAUDE_CODE_MAX_RETRIES", "")
+    return int(given) if given.isdecimal() else MAX_RETRIES
 
 
 def rate_limit(turn: Turn, move: Move) -> Waits:
@@ -58,7 +64,7 @@ def compact(turn: Turn, move: Move) -> Waits:
         turn, "PreCompact", move["trigger"], {"trigger": move["trigger"], "custom_instructions": None}
     )
     if records.has("system/status"):
-        session.emit(records.status("compacting"))
+        session.emit(records.status("compacting", compact_output_chars=len(move["summary"])))
         session.emit(records.status(None, compact_result="success"))
     boundary = session.emit(records.compact_boundary(trigger=move["trigger"], pre_tokens=move["pre_tokens"]))
     summary = session.emit(records.user(f"{_COMPACTED}{move['summary']}", synthetic=True))

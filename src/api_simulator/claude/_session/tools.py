@@ -179,7 +179,11 @@ class Call:
     def report(self, turn: Turn, given: Given) -> None:
         """Print the result and put it on record."""
         session = turn.session
-        if given.permission in ("rule", "ungranted") and not self.agent and session.records.has("system/permission_denied"):
+        if (
+            given.permission in ("rule", "ungranted")
+            and not self.agent
+            and session.records.has("system/permission_denied")
+        ):
             message = given.content if isinstance(given.content, str) else None
             reason = self.denied_because
             session.emit(session.records.permission_denied(self.block, reason_type=reason, message=message))
