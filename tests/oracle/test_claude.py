@@ -8,17 +8,19 @@ reached.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api_simulator.claude import FakeClaudeCLI
+from api_simulator.claude import FakeClaudeCLI, Turn
 from api_simulator.http import MockHttpServer, ResponseSpec
 from tests.claude import shapes
 from tests.oracle.messages_api import answer, failure, serve, text, thinking, tool
@@ -80,7 +82,7 @@ class Real:
         self._api = api
         self._folder = folder
 
-    def run(self, args: Sequence[str], answers: Sequence[ResponseSpec]) -> dict[str, Any]:
+    def run(self, args: Sequence[str], answers: Sequence[ResponseSpec], *, stdin: bytes = b"") -> dict[str, Any]:
         """Run it, and return its run in the form of the shapes' file."""
         serve(self._api, answers)
         home, cwd = self._folder / "home", self._folder / "cwd"
@@ -98,7 +100,7 @@ class Real:
         }
         ran = subprocess.run(
             [self._program, *args],
-            stdin=subprocess.DEVNULL,
+            input=stdin.decode(),
             capture_output=True,
             text=True,
             env=environ,
@@ -134,27 +136,163 @@ def test_the_fake_does_as_the_real_program(case: str, real: Real, version: str, 
     assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
 
 
-#: What no measured case of ours has: name to arguments, answers, and how the fake is told.
-SCENARIOS: dict[str, tuple[Sequence[str], Sequence[ResponseSpec], Any]] = {
-    "structured output": (
+@dataclass(frozen=True)
+class Scenario:
+    """
+    What no measured case has.
+
+    Attributes:
+        options: Arguments after the prompt.
+
+        answers: What the API answers.
+
+        script: Tells the fake what to do.
+
+        stdin: What is written to standard input.
+    """
+
+    options: Sequence[str]
+    answers: Sequence[ResponseSpec]
+    script: Callable[[FakeClaudeCLI], object]
+    stdin: bytes = b""
+
+
+def _bash(command: str, *, number: int = 1, **more: Any) -> dict[str, Any]:
+    return tool("Bash", {"command": command, **more}, number=number)
+
+
+def _hook(event: str, command: str) -> str:
+    return json.dumps({"hooks": {event: [{"matcher": "", "hooks": [{"type": "command", "command": command}]}]}})
+
+
+_PROMPT = {"type": "user", "message": {"role": "user", "content": "hi"}, "uuid": "11111111-1111-4111-8111-111111111111"}
+
+SCENARIOS: dict[str, Scenario] = {
+    "structured output": Scenario(
         ("--json-schema", _SCHEMA, *_STREAM),
         [answer(tool("StructuredOutput", {"answer": 1})), answer(text())],
         lambda fake: fake.structured_output({"answer": 1}),
     ),
-    "permission denied by a rule": (
+    "structured output at the second attempt": Scenario(
+        ("--json-schema", _SCHEMA, *_STREAM),
+        [answer(tool("StructuredOutput", {"answer": "?"})), answer(tool("StructuredOutput", {"answer": 1}, number=2))],
+        lambda fake: fake.structured_output({"answer": 1}, invalid_attempts=1),
+    ),
+    "structured output, by moves": Scenario(
+        ("--json-schema", _SCHEMA, *_STREAM),
+        [answer(tool("StructuredOutput", {"answer": 1})), answer(text())],
+        lambda fake: fake.turn().structured_output({"answer": 1}),
+    ),
+    "permission denied": Scenario(
+        _STREAM,
+        [answer(_bash("touch x")), answer(text())],
+        lambda fake: fake.permission_denied("Bash"),
+    ),
+    "permission denied, by moves": Scenario(
+        _STREAM,
+        [answer(_bash("touch x")), answer(text())],
+        lambda fake: fake.turn().tool("Bash", {"command": "touch x"}).text("Hello."),
+    ),
+    "permission denied by a rule": Scenario(
         ("--disallowedTools", "Bash(touch:*)", *_STREAM),
-        [answer(tool("Bash", {"command": "touch x"})), answer(text())],
+        [answer(_bash("touch x")), answer(text())],
         lambda fake: fake.permission_denied("Bash", by_rule=True),
     ),
-    "budget": (
-        ("--max-budget-usd", "0.0001", *_STREAM),
-        [answer(text())],
-        lambda fake: fake.max_budget(0.0001),
+    "budget": Scenario(
+        ("--max-budget-usd", "0.0001", *_STREAM), [answer(text())], lambda fake: fake.max_budget(0.0001)
     ),
-    "a failing command": (
+    "budget, by moves": Scenario(
+        ("--max-budget-usd", "0.0001", *_STREAM), [answer(text())], lambda fake: fake.turn().text("Hello.")
+    ),
+    "a failing command": Scenario(
         ("--allowedTools", "Bash", *_STREAM),
-        [answer(tool("Bash", {"command": "exit 3"})), answer(text())],
+        [answer(_bash("exit 3")), answer(text())],
         lambda fake: fake.turn().tool("Bash", result="Exit code 3", is_error=True).text("Hello."),
+    ),
+    "parallel commands": Scenario(
+        ("--allowedTools", "Bash", *_STREAM),
+        [answer(text(), _bash("echo 1"), _bash("echo 2", number=2)), answer(text())],
+        lambda fake: fake.turn().text("Hello.").tool("Bash", together=True).tool("Bash").text("Hello."),
+    ),
+    "thinking": Scenario(
+        _STREAM, [answer(thinking(), text())], lambda fake: fake.turn().thinking("Let me think.").text("Hello.")
+    ),
+    "a prompt with a uuid": Scenario(
+        ("--input-format", "stream-json", "--allowedTools", "Bash", *_STREAM),
+        [answer(_ECHO), answer(text())],
+        lambda fake: fake.turn().tool("Bash", {"command": "echo hi"}).text("Hello."),
+        stdin=json.dumps(_PROMPT).encode() + b"\n",
+    ),
+    "a sub-agent": Scenario(
+        ("--allowedTools", "Agent", *_STREAM),
+        [
+            answer(
+                tool(
+                    "Agent",
+                    {
+                        "description": "Look",
+                        "prompt": "Look.",
+                        "subagent_type": "general-purpose",
+                        "run_in_background": False,
+                    },
+                )
+            ),
+            answer(text("Looked.")),
+            answer(text()),
+        ],
+        lambda fake: fake.turn().subagent(Turn().text("Looked.")).text("Hello."),
+    ),
+    "an answer that was refused": Scenario(
+        _STREAM,
+        [answer(text(), stop_reason="refusal"), answer(text())],
+        lambda fake: fake.add(
+            fake.records.init(),
+            fake.records.message("Hello."),
+            fake.records.informational("The answer was stopped.", level="notice"),
+            fake.records.user("Do not go on.", synthetic=True, refused_message_id="msg_01"),
+            fake.records.message("Hello."),
+            fake.records.result(),
+        ),
+    ),
+    "another model after the third 529": Scenario(
+        ("--fallback-model", "sonnet", *_STREAM),
+        [_OVERLOADED, _OVERLOADED, _OVERLOADED, answer(text())],
+        lambda fake: fake.add(
+            fake.records.init(),
+            fake.records.api_retry(1, 529),
+            fake.records.api_retry(2, 529),
+            fake.records.model_fallback("claude-sonnet-5-5"),
+            fake.records.message("Hello."),
+            fake.records.result(),
+        ),
+    ),
+    "a hook that refuses a tool": Scenario(
+        ("--settings", _hook("PreToolUse", "exit 2"), "--allowedTools", "Bash", *_STREAM),
+        [answer(_ECHO), answer(text())],
+        lambda fake: fake.add(
+            fake.records.init(),
+            fake.records.tool_use("Bash"),
+            fake.records.tool_result("A hook refused it.", is_error=True, permission="hook"),
+            fake.records.message("Hello."),
+            fake.records.result(),
+        ),
+    ),
+    "max turns as json, by moves": Scenario(
+        ("--max-turns", "2", "--allowedTools", "Bash", "--output-format", "json"),
+        [answer(_ECHO), answer(_bash("echo 2", number=2)), answer(text())],
+        lambda fake: fake.turn().tool("Bash").tool("Bash").text("Hello."),
+    ),
+    "all records as one array": Scenario(
+        ("--output-format", "json", "--verbose"), [answer(text())], lambda fake: fake.says("Hello.")
+    ),
+    "a slash command": Scenario(
+        _STREAM,
+        [answer(text())],
+        lambda fake: fake.add(
+            fake.records.init(),
+            fake.records.local_command("Nothing was spent.", "usage"),
+            fake.records.local_result("Nothing was spent.", local_command="cost"),
+        ),
     ),
 }
 
@@ -163,13 +301,14 @@ SCENARIOS: dict[str, tuple[Sequence[str], Sequence[ResponseSpec], Any]] = {
 def test_the_fake_does_as_the_real_program_where_nothing_was_measured(
     name: str, real: Real, version: str, tmp_path: Path
 ):
-    options, answers, script = SCENARIOS[name]
-    args = ["-p", "x", *options]
+    scenario = SCENARIOS[name]
+    prompt = () if scenario.stdin else ("/cost" if name == "a slash command" else "x",)
+    args = ["-p", *prompt, *scenario.options]
     fake = FakeClaudeCLI(cli_version=version)
-    script(fake)
+    scenario.script(fake)
 
-    theirs = real.run(args, answers)
+    theirs = real.run(args, scenario.answers, stdin=scenario.stdin)
     with closing(fake):
-        ours = fake.run(args, cwd=tmp_path, stdin=b"")
+        ours = fake.run(args, cwd=tmp_path, stdin=scenario.stdin)
 
     assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
