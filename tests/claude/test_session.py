@@ -223,6 +223,14 @@ def test_nothing_is_logged_without_persistence():
     assert driver.of(AskTest) == []
 
 
+def test_compact_on_demand_has_no_request():
+    records = Driver(Turn().text("Hi.")).prompt("/compact")
+
+    expected = ["status", "status", "init", "compact_boundary", "user", "user", "success"]
+    assert kinds(records) == expected
+    assert records[-1]["num_turns"] == 0
+
+
 def test_compaction_and_failures_have_their_records():
     driver = Driver(
         Turn().compaction().rate_limit_event().nudge().text("Done."),

@@ -1,4 +1,4 @@
-"""Turns by moves have the shapes of the real program's measured runs: what the fake derives is what is derived there."""
+"""Turns by moves have the shapes of the real program's measured runs."""
 
 from __future__ import annotations
 

@@ -59,6 +59,17 @@ async def test_pre_tool_use_decides_with_a_reason(options: MakeOptions, decision
     }[decision]
 
 
+async def test_pre_tool_use_may_put_a_tool_off(options: MakeOptions):
+    hook = Hook(hookEventName="PreToolUse", permissionDecision="defer", permissionDecisionReason="Later")
+
+    messages = await collect("Go.", options(hooks={"PreToolUse": [HookMatcher(hooks=[hook])]}))
+
+    (result,) = of_type(messages, ResultMessage)
+    assert result.stop_reason == "tool_deferred"
+    assert result.deferred_tool_use is not None
+    assert (result.deferred_tool_use.name, tool_results(messages)) == ("Bash", [])
+
+
 async def test_pre_tool_use_may_add_context(options: MakeOptions):
     hook = Hook(hookEventName="PreToolUse", permissionDecision="allow", additionalContext="It is a test")
 

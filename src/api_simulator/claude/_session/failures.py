@@ -14,6 +14,7 @@ from api_simulator.claude.records import MAX_RETRIES, failure_for
 if TYPE_CHECKING:
     from api_simulator.claude._session.turn import Turn
 
+_SUMMARY = "The conversation so far."
 _COMPACTED = "This session is being continued from a previous conversation that ran out of context.\n\n"
 
 
@@ -58,17 +59,32 @@ def rate_limit(turn: Turn, move: Move) -> Waits:
 
 
 def compact(turn: Turn, move: Move) -> Waits:
-    """Compact the conversation."""
+    """Compact the conversation because it is too long."""
     session, records = turn.session, turn.session.records
-    yield from tools.fire(
-        turn, "PreCompact", move["trigger"], {"trigger": move["trigger"], "custom_instructions": None}
-    )
-    if records.has("system/status"):
-        session.emit(records.status("compacting", compact_output_chars=len(move["summary"])))
-        session.emit(records.status(None, compact_result="success"))
+    yield from _begin_compaction(turn, move["trigger"], move["summary"])
     boundary = session.emit(records.compact_boundary(trigger=move["trigger"], pre_tokens=move["pre_tokens"]))
     summary = session.emit(records.user(f"{_COMPACTED}{move['summary']}", synthetic=True))
     session.transcript.compacted(boundary, summary)
+
+
+def compact_on_demand(turn: Turn) -> Waits:
+    """Compact the conversation because the user said ``/compact``."""
+    session, records = turn.session, turn.session.records
+    yield from _begin_compaction(turn, "manual", _SUMMARY)
+    turn.introduce()
+    boundary = session.emit(records.compact_boundary(trigger="manual"))
+    summary = session.emit(records.user(f"{_COMPACTED}{_SUMMARY}", synthetic=True, replay=True))
+    session.emit(records.user("<local-command-stdout>Compacted</local-command-stdout>", replay=True))
+    session.transcript.compacted(boundary, summary)
+    session.result(records.local_result(local_command="compact"))
+
+
+def _begin_compaction(turn: Turn, trigger: str, summary: str) -> Waits:
+    session, records = turn.session, turn.session.records
+    yield from tools.fire(turn, "PreCompact", trigger, {"trigger": trigger, "custom_instructions": None})
+    if records.has("system/status"):
+        session.emit(records.status("compacting", compact_output_chars=len(summary)))
+        session.emit(records.status(None, compact_result="success"))
 
 
 def nudge(turn: Turn, move: Move) -> Waits:

@@ -240,6 +240,8 @@ class Call:
         """Return why the tool may not run, None if it may."""
         if before.decision == "deny":
             return Given(before.reason or "Denied by hook", is_error=True, permission="hook", ran=False)
+        if before.decision == "defer":
+            turn.defer(self.block)
         asked = "ask" if before.decision == "ask" else self.move.get("permission")
         verdict = turn.session.permissions.verdict(self.name, self.tool_input)
         behavior = asked or verdict.behavior

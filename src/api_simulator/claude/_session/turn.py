@@ -100,8 +100,12 @@ class Turn:
     def _converse(self) -> Waits:
         session = self.session
         yield from session.host.connect()
-        if self.prompt.text.strip() == "/clear":
+        command = self.prompt.text.strip()
+        if command == "/clear":
             return self._clear()
+        if command == "/compact" and not session.script.has_rule(command):
+            yield from failures.compact_on_demand(self)
+            return
         submitted = yield from tools.fire(self, "UserPromptSubmit", "", {"prompt": self.prompt.text})
         uuid = session.transcript.prompt(
             self.prompt.content,
@@ -216,6 +220,12 @@ class Turn:
             yield from self._end()
         except Ended:
             return
+
+    def defer(self, block: Record) -> None:
+        """End the turn because a hook put the call of a tool off."""
+        deferred = {"id": block["id"], "name": block["name"], "input": block["input"]}
+        self.finish(terminal_reason="tool_deferred", stop_reason="tool_deferred", deferred_tool_use=deferred)
+        raise Ended
 
     def stop_by_hook(self, reason: str) -> None:
         """End the turn because a hook said so."""
