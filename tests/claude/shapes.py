@@ -73,8 +73,13 @@ def records_of(stdout: str) -> list[dict[str, Any]]:
     return records[0] if len(records) == 1 and isinstance(records[0], list) else records
 
 
-def differences(run: Mapping[str, Any], stdout: str, stderr: str, exit_code: int) -> list[str]:
+def differences(case: str, stdout: str, stderr: str, exit_code: int) -> list[str]:
     """Return what a run of the fake has otherwise than a measured run."""
+    return differences_of(measured()[case], stdout, stderr, exit_code)
+
+
+def differences_of(run: Mapping[str, Any], stdout: str, stderr: str, exit_code: int) -> list[str]:
+    """Return what a run of the fake has otherwise than *run*."""
     found = []
     if exit_code != int(run["exit_code"]):
         found.append(f"exit code {exit_code}, not {run['exit_code']}")

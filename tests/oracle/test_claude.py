@@ -133,7 +133,7 @@ def test_the_fake_does_as_the_real_program(case: str, real: Real, version: str, 
     with closing(fake):
         ours = fake.run(args, cwd=tmp_path, stdin=b"")
 
-    assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
+    assert shapes.differences_of(theirs, ours.stdout, ours.stderr, ours.returncode) == []
 
 
 @dataclass(frozen=True)
@@ -311,4 +311,4 @@ def test_the_fake_does_as_the_real_program_where_nothing_was_measured(
     with closing(fake):
         ours = fake.run(args, cwd=tmp_path, stdin=scenario.stdin)
 
-    assert shapes.differences(theirs, ours.stdout, ours.stderr, ours.returncode) == []
+    assert shapes.differences_of(theirs, ours.stdout, ours.stderr, ours.returncode) == []
