@@ -90,7 +90,7 @@ def test_records_have_the_session_and_the_folder_of_the_invocation(cli: FakeClau
     assert [json.loads(line)["type"] for line in transcript.read_text().splitlines()] == ["user", "assistant"]
 
 
-def test_what_a_subagent_says_is_not_in_the_transcript_of_the_session(cli: FakeClaudeCLI):
+def test_what_a_subagent_says_is_in_a_transcript_of_its_own(cli: FakeClaudeCLI):
     cli.subagent("Found it.")
 
     records = records_of(cli.run(STREAM))
@@ -98,8 +98,15 @@ def test_what_a_subagent_says_is_not_in_the_transcript_of_the_session(cli: FakeC
     inner = [record for record in records if record.get("parent_tool_use_id")]
     assert [record["type"] for record in inner] == ["user", "assistant", "user"]
     (transcript,) = cli.session_log_dir().glob("*/*.jsonl")
-    uuids = {json.loads(line)["uuid"] for line in transcript.read_text().splitlines()}
-    assert uuids.isdisjoint(record["uuid"] for record in inner)
+    assert {json.loads(line)["uuid"] for line in transcript.read_text().splitlines()}.isdisjoint(
+        record["uuid"] for record in inner
+    )
+    (own,) = transcript.with_suffix("").glob("subagents/agent-*.jsonl")
+    first, *others = entries = [json.loads(line) for line in own.read_text().splitlines()]
+    assert [entry["uuid"] for entry in entries] == [record["uuid"] for record in inner]
+    assert {(entry["isSidechain"], f"agent-{entry['agentId']}.jsonl") for entry in entries} == {(True, own.name)}
+    assert first["parentUuid"] is None
+    assert [entry["parentUuid"] for entry in others] == [entry["uuid"] for entry in entries[:-1]]
 
 
 def test_a_background_task_gives_two_results_in_one_run(cli: FakeClaudeCLI):
