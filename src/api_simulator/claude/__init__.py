@@ -7,7 +7,8 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 from api_simulator.claude._fake_cli import FakeClaudeCLI, SessionResult
-from api_simulator.claude._turns import Prompt, Turn
+from api_simulator.claude._session_plan import Prompt
+from api_simulator.claude._turns import Turn
 from api_simulator.claude.records import Records
 
 #: The older name.

@@ -12,14 +12,8 @@ from pathlib import Path
 from api_simulator.claude._behaviours import Behaviours
 from api_simulator.claude._plan import Fault, Plan
 from api_simulator.claude._session_log import places
-from api_simulator.claude._turns import (
-    ReplyFunction,
-    SessionAnswers,
-    SessionPlan,
-    Turn,
-    session_program,
-    session_settings,
-)
+from api_simulator.claude._session_plan import SessionAnswers, SessionPlan, session_program, session_settings
+from api_simulator.claude._turns import ReplyFunction, Turn
 from api_simulator.claude.records import Records, full_version
 from api_simulator.errors import OptionError, ScriptError, UnexpectedCallError, UnreachedScriptError
 from api_simulator.process._calls import ProgramCall

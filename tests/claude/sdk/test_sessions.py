@@ -152,6 +152,17 @@ async def test_a_store_is_fed_by_the_mirror_and_resumed_from(
     assert init_of(messages)["output_style"] == "user-style"
 
 
+async def test_a_store_is_fed_though_the_home_is_left_alone(options: MakeOptions, home: Path):
+    """The fake writes elsewhere when the home is in use; the host is told where it expects the transcript."""
+    store = InMemorySessionStore()
+    (home / ".claude.json").write_text("{}")
+
+    session = await session_of("one", options(session_store=store))
+
+    assert not (home / ".claude").exists()
+    assert await session_of("two", options(session_store=store, resume=session)) == session
+
+
 class TestSubagents:
     """A sub-agent's messages name the call that began it."""
 

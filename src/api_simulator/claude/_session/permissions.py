@@ -202,10 +202,12 @@ def _fits(rule: str, tool: str, given: Mapping[str, Any]) -> bool:
             return command == prefix or command.startswith(prefix + " ")
         return fnmatch.fnmatchcase(command, content)
     subjects = (given.get(name) for name in ("file_path", "path", "pattern", "url", "subagent_type", "skill"))
-    return any(
-        (isinstance(subject, str) and fnmatch.fnmatchcase(subject, content.lstrip("/"))) or subject == content
-        for subject in subjects
-    )
+    return any(isinstance(subject, str) and _is_like(subject, content) for subject in subjects)
+
+
+def _is_like(subject: str, content: str) -> bool:
+    # A rule begins with two slashes for an absolute path.
+    return subject == content or fnmatch.fnmatchcase(subject.lstrip("/"), content.lstrip("/"))
 
 
 def _names(named: str, tool: str) -> bool:

@@ -54,7 +54,7 @@ class Program:
     Args:
         player: Standard input, output and the record of the call.
 
-        given: What ``claude/_turns.py`` wrote: the script and the places of transcripts.
+        given: What ``claude/_session_plan.py`` wrote: the script and the places of transcripts.
     """
 
     def __init__(self, player: Player, given: Mapping[str, Any]) -> None:
@@ -69,6 +69,7 @@ class Program:
         self._writes_files = True
         self._unread = b""
         self._answer: tuple[int, bytes] | None = None
+        self._ended = False
         self._is_waiting = False
         self._is_interrupted = False
 
@@ -116,6 +117,7 @@ class Program:
             environ=environ,
             projects=projects,
             folder=folder,
+            shown_projects=f"{config}/projects",
             pid=os.getpid(),
             seed=self._seed(projects),
             project=project,
@@ -142,9 +144,7 @@ class Program:
             # Nobody's: SDKs read transcripts where the environment says, and a test may have changed its own.
             test_config = test_home = b""
         folder = os.fsdecode(projects_folder(environ, own, test_config, test_home, real))
-        return (
-            os.path.realpath(folder) if folder.startswith("/") else os.path.join(os.fsdecode(self._player.cwd), folder)
-        )
+        return os.path.join(os.fsdecode(self._player.cwd), folder)
 
     def _refuse_resume(self, text: str) -> NoReturn:
         records = Records(seed=self._script.seed, profile=self._script.cli_version)
@@ -178,8 +178,6 @@ class Program:
 
     def _has_more(self, unread: list[bytes]) -> bool:
         return any(unread) or (not self._player.stdin.is_open and not self._ended)
-
-    _ended = False
 
     def _select(self, watched: list[int], wait_s: float | None) -> list[int]:
         self._is_waiting = True

@@ -1,5 +1,5 @@
 """
-The script of a session as its process gets it: JSON that ``claude/_turns.py`` writes.
+The script of a session as its process gets it: JSON that ``claude/_session_plan.py`` writes.
 """
 
 from __future__ import annotations

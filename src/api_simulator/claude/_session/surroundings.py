@@ -88,6 +88,8 @@ class Surroundings:
 
         folder: The transcripts' folder of this working folder, relative to *projects*.
 
+        shown_projects: What the host is told *projects* is, empty for just that: where the real program would have it.
+
         pid: The process id.
 
         seed: Determines ids, times and costs of this invocation.
@@ -105,6 +107,7 @@ class Surroundings:
     environ: Mapping[str, str]
     projects: str
     folder: str
+    shown_projects: str = ""
     pid: int = 1
     seed: int = 0
     project: Project = field(default_factory=Project)

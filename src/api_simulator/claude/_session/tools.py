@@ -152,12 +152,15 @@ class Call:
         printed: The ``assistant`` record with it.
 
         agent: The sub-agent's task, None for the model itself.
+
+        denied_because: ``decision_reason_type`` if it was denied, None to leave it out.
     """
 
     block: Record
     move: Move
     printed: Record
     agent: Mapping[str, Any] | None = None
+    denied_because: str | None = "other"
 
     @property
     def name(self) -> str:
@@ -204,8 +207,6 @@ class Call:
             "is_error": given.is_error,
         }
         turn.results.append(result)
-
-    denied_because: str | None = "other"
 
     def _given(self, turn: Turn) -> Waits:
         problem = self._problem(turn.session)

@@ -186,10 +186,9 @@ class Transcript:
     def mirrored(self) -> list[Record]:
         """Return the records that bring the host what was written since the last time."""
         batches, self._mirrored = self._mirrored, {}
-        return [
-            self._records.transcript_mirror(f"{self._around.projects}/{path}", entries)
-            for path, entries in batches.items()
-        ]
+        # A host makes a key of the path's part below the folder where it expects transcripts.
+        projects = self._around.shown_projects or self._around.projects
+        return [self._records.transcript_mirror(f"{projects}/{path}", entries) for path, entries in batches.items()]
 
     def _add(self, record: Record, uuid: object, agent_id: str = "") -> str:
         own = str(uuid) if uuid else self._records.new_uuid()
