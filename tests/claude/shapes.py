@@ -67,9 +67,19 @@ def kinds(record: Mapping[str, object]) -> dict[str, str]:
     return {key: _KINDS.get(type(value), "null") for key, value in record.items()}
 
 
+def records_of(stdout: str) -> list[dict[str, Any]]:
+    """Return the records that were printed, one a line or all as one array."""
+    records = [json.loads(line) for line in stdout.splitlines()]
+    return records[0] if len(records) == 1 and isinstance(records[0], list) else records
+
+
 def differences(case: str, stdout: str, stderr: str, exit_code: int) -> list[str]:
-    """Return what a run of the fake has otherwise than the measured run."""
-    run = measured()[case]
+    """Return what a run of the fake has otherwise than a measured run."""
+    return differences_of(measured()[case], stdout, stderr, exit_code)
+
+
+def differences_of(run: Mapping[str, Any], stdout: str, stderr: str, exit_code: int) -> list[str]:
+    """Return what a run of the fake has otherwise than *run*."""
     found = []
     if exit_code != int(run["exit_code"]):
         found.append(f"exit code {exit_code}, not {run['exit_code']}")
@@ -80,11 +90,8 @@ def differences(case: str, stdout: str, stderr: str, exit_code: int) -> list[str
         return (
             found if len(lines) == run["stdout_raw_lines"] else [*found, f"{len(lines)} lines of text: {stdout!r:.200}"]
         )
-    records = [json.loads(line) for line in lines]
-    if len(records) == 1 and isinstance(records[0], list):
-        records = records[0]
-    wanted = [{key: value for key, value in shape.items() if key != "keys" or value} for shape in run["stdout"]]
-    got = [shape_of(record) for record in records]
+    wanted = run["stdout"]
+    got = [shape_of(record) for record in records_of(stdout)]
     if [_name(shape) for shape in got] != [_name(shape) for shape in wanted]:
         return [*found, f"records {[_name(shape) for shape in got]},\n  not {[_name(shape) for shape in wanted]}"]
     for index, (mine, theirs) in enumerate(zip(got, wanted, strict=True)):

@@ -17,8 +17,8 @@ def run_case(case: str, cwd: Path) -> tuple[str, str, int]:
     """Run the fake as the real program was run, and return stdout, stderr and exit code."""
     row = shapes.ROWS[case]
     fake = FakeClaudeCLI(cli_version=shapes.version_of(case), strict_argv=row.is_strict)
-    row.script(fake)
-    with fake:
+    with contextlib.closing(fake), fake:
+        row.script(fake)
         if row.first:
             fake.run(list(row.first), cwd=cwd, stdin=b"")
         if row.prepares is not None:

@@ -37,6 +37,12 @@ class Message:
     conversation: bytes | None
     built: dict[str, Any] | None = None
 
+    @property
+    def agent_id(self) -> str | None:
+        """The sub-agent that a built message is from or for: it belongs in a transcript of its own."""
+        given = None if self.built is None else self.built.get("agent_id")
+        return given if isinstance(given, str) and given.isalnum() else None
+
     @classmethod
     def of(cls, message: object, *, built: bool = False) -> Message:
         """
@@ -58,9 +64,6 @@ class Message:
         kind = _text(message, "type")
         inner = message.get("message")
         is_conversation = kind in ("user", "assistant") and isinstance(inner, dict)
-        if built and isinstance(message.get("parent_tool_use_id"), str):
-            # What a sub-agent says is in a transcript of its own.
-            is_conversation = False
         return cls(
             line=encode_message(message) + b"\n",
             kind=kind,

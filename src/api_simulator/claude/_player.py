@@ -153,6 +153,7 @@ class SessionLog:
         self._is_off = b"--no-session-persistence" in self._options
         self._listener = self._listen(*(part.decode("utf-8", "surrogateescape") for part in session))
         self._fd = -1
+        self._agents: dict[bytes, bytes] = {}
         player.call.add((b"session-log-dir", self._projects))
         player.values[b"session-id"] = json_text(session_id)
         player.values[b"cwd"] = json_text(player.cwd)
@@ -207,8 +208,23 @@ class SessionLog:
                 self._is_off = True
                 return
         self._player.values[b"now"] = now()
+        if verb.startswith(b"agent "):
+            self._play_agent(verb[6:], uuid, template)
+            return
         posix.write(self._fd, self._player.filled(template))
         self._player.values[b"parent"] = self._player.filled(uuid)
+
+    def _play_agent(self, agent_id: bytes, uuid: bytes, template: bytes) -> None:
+        """Write a record of a sub-agent: into a file of its own, which is a chain of its own."""
+        values = self._player.values
+        parent, values[b"parent"] = values[b"parent"], self._agents.get(agent_id, b"null")
+        folder = self._path.removesuffix(b".jsonl") + b"/subagents"
+        make_folders(folder)
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+        fd = posix.open(b"%s/agent-%s.jsonl" % (folder, agent_id), flags, 0o600)
+        posix.write(fd, self._player.filled(template))
+        posix.close(fd)
+        self._agents[agent_id], values[b"parent"] = self._player.filled(uuid), parent
 
     def _prompt(self) -> bytes:
         # As the real program joins them. Under stream-json input stdin holds messages, not a prompt.

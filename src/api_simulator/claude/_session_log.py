@@ -99,7 +99,9 @@ def message_record(message: Message, index: int, *, seed: int, cli_version: str)
         return None
     # As the real program: the record has the uuid of the printed line.
     uuid = encode_json(message.uuid) if message.uuid else _fresh_uuid(seed, "message", index)
-    return _record("record", message.kind, message.conversation, uuid, cli_version)
+    agent_id = message.agent_id
+    verb = f"agent {agent_id}" if agent_id else "record"
+    return _record(verb, message.kind, message.conversation, uuid, cli_version, agent_id=agent_id)
 
 
 def _fresh_uuid(seed: int, *purpose: object) -> bytes:
@@ -107,10 +109,20 @@ def _fresh_uuid(seed: int, *purpose: object) -> bytes:
     return b'"%s\0run\0"' % seeded_uuid(seed, *purpose)[:24].encode()
 
 
-def _record(verb: str, kind: str, conversation: bytes, uuid: bytes, cli_version: str) -> Extend:
+def _record(
+    verb: str, kind: str, conversation: bytes, uuid: bytes, cli_version: str, *, agent_id: str | None = None
+) -> Extend:
+    agent = b',"agentId":%s' % encode_json(agent_id) if agent_id else b""
     record = (
-        b'{"parentUuid":\0parent\0,"isSidechain":false,"userType":"external","cwd":\0cwd\0,"sessionId":\0session-id\0,'
+        b'{"parentUuid":\0parent\0,"isSidechain":%s%s,"userType":"external","cwd":\0cwd\0,"sessionId":\0session-id\0,'
         b'"version":%s,"gitBranch":"HEAD","type":"%s","message":%s,"uuid":%s,"timestamp":"\0now\0"}\n'
-        % (encode_json(cli_version), kind.encode(), conversation, uuid)
+        % (
+            b"true" if agent_id else b"false",
+            agent,
+            encode_json(cli_version),
+            kind.encode(),
+            conversation,
+            uuid,
+        )
     )
     return Extend(b"%s\n%s\n%s" % (verb.encode(), uuid, record))

@@ -128,6 +128,8 @@ class Turn:
 
     def introduce(self) -> None:
         """Print ``system/init``."""
+        if self.session.records.has("command_lifecycle"):
+            self.session.records.prompted_by(self.prompt.uuid or None)
         self.session.emit(tools.init_record(self.session))
 
     def _script(self) -> Waits:
@@ -202,7 +204,7 @@ class Turn:
             structured_output=self.structured if self.has_structured else None,
             origin=self.prompt.origin if isinstance(self.prompt.origin, Mapping) else None,
         )
-        session.result(self._stamped(result | fields))
+        session.result(result | fields)
 
     def end_failed(self) -> None:
         """Print the result after a failed API request."""
@@ -236,13 +238,8 @@ class Turn:
         result = self.session.records.error_result(subtype, **arguments)
         if isinstance(self.prompt.origin, Mapping):
             result["origin"] = dict(self.prompt.origin)
-        self.session.result(self._stamped(result))
+        self.session.result(result)
         raise Ended
-
-    def _stamped(self, result: Record) -> Record:
-        if self.prompt.uuid and self.session.records.has("command_lifecycle"):
-            result["user_message_uuid"] = self.prompt.uuid
-        return result
 
     def _clear(self) -> None:
         self.session.clear(self.prompt)
@@ -296,8 +293,9 @@ class Turn:
         events: Sequence[Record | None] = [None] * pieces
         if self._is_partial:
             session.emit(records.block_start(index, block))
-            if block["type"] == "thinking" and records.has("system/thinking_tokens"):
-                session.emit(records.thinking_tokens(max(1, len(block["thinking"]) // 4)))
+        if block["type"] == "thinking" and records.has("system/thinking_tokens"):
+            session.emit(records.thinking_tokens(max(1, len(block["thinking"]) // 4)))
+        if self._is_partial:
             events = records.block_deltas(index, block, pieces=pieces)
         text = str(move.get("text", ""))
         for at, event in enumerate(events):
@@ -401,4 +399,4 @@ class Turn:
             session.emit(records.message_stop(abandoned_blocks={"count": 1}))
         if has_begun or not session.was_signalled:
             reason = "aborted_tools" if self._is_in_tool else "aborted_streaming"
-            session.result(self._stamped(records.error_result(terminal_reason=reason)))
+            session.result(records.error_result(terminal_reason=reason))

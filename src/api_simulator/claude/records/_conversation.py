@@ -305,7 +305,7 @@ class Conversation(Base):
         """
         self._message = None
         fields = {
-            "message": self._synthetic(text, "end_turn"),
+            "message": {**self._synthetic(text, "end_turn"), "stop_sequence": None},
             "parent_tool_use_id": None,
             "local_command_source": f"<local-command-stdout>{text}</local-command-stdout>",
             "session_id": self.session_id,
