@@ -10,7 +10,7 @@ compile() {
     shift
     echo "$output"
     "${UV:-uv}" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+        --no-emit-index-url --no-emit-find-links --emit-build-options --custom-compile-command "make lock" \
         ${UPGRADE:+--upgrade} --output-file "requirements/$output" "$@" >/dev/null
 }
 

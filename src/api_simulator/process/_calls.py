@@ -216,7 +216,7 @@ def parse_call(number: int, content: bytes) -> ProgramCall | None:
         children=tuple(children),
         problem=_problem(single),
         unexpected="unexpected" in single,
-        notes={kind: payload for kind, (_, payload) in single.items() if kind not in _KINDS},
+        notes={kind: payload for kind, (_, payload) in single.items() if kind not in _KINDS or kind == "unexpected"},
     )
 
 

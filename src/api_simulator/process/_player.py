@@ -22,7 +22,7 @@ TYPE_CHECKING = False  # type checkers know the name; typing is not worth its im
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, ModuleType
 else:
     import _signal as signal
 
@@ -180,6 +180,7 @@ class StandardInput:
 
     def __init__(self, call: CallFile) -> None:
         self._call = call
+        self.on_read: Callable[[], None] | None = None
         self.heard: list[bytes] = []
         self._heard_bytes = 0
         self.unread: list[bytes] = []
@@ -225,6 +226,8 @@ class StandardInput:
         if not data:
             self.is_open = False
             self._call.add((b"stdin-end", b""))
+            if self.on_read is not None:
+                self.on_read()
             return 0
         self._call.add((b"stdin", data))
         if self._heard_bytes < MAX_CAPTURE:
@@ -234,6 +237,8 @@ class StandardInput:
         self._unread_bytes += len(data)
         while self._unread_bytes > MAX_UNREAD:
             self._unread_bytes -= len(self.unread.pop(0))
+        if self.on_read is not None:
+            self.on_read()
         return len(data)
 
 
@@ -420,6 +425,26 @@ class Player:
         parts = template.split(b"\0")
         parts[1::2] = [self.values[name] for name in parts[1::2]]
         return b"".join(parts)
+
+    def module(self, folder: str, name: str) -> "ModuleType":
+        """
+        Import a module of this package that needs the standard library.
+
+        Args:
+            folder: Where the package is.
+
+            name: The module's full name. The packages above it are entered without their own code, which is for tests.
+        """
+        import importlib
+        import types
+
+        at = name.find(".")
+        while at >= 0:
+            package = types.ModuleType(name[:at])
+            package.__path__ = [folder + "/" + name[:at].replace(".", "/")]
+            sys.modules.setdefault(name[:at], package)
+            at = name.find(".", at + 1)
+        return importlib.import_module(name)
 
     # Settings
 

@@ -285,6 +285,12 @@ def ask(player: "Player", _script: "ScriptFile", words: list[bytes]) -> None:
     player.play_file(path + b".script")
 
 
+def program(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+    """Leave the rest of the invocation to a module of this package."""
+    folder, name, settings = script.payload(int(words[1])).split(b"\0", 2)
+    player.module(folder.decode("utf-8", "surrogateescape"), name.decode()).main(player, settings)
+
+
 STEPS = {
     b"case": choose,
     b"refuse": refuse,
@@ -298,4 +304,5 @@ STEPS = {
     b"die": die,
     b"fail-first": fail_first,
     b"ask": ask,
+    b"program": program,
 }

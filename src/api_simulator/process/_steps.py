@@ -208,6 +208,24 @@ class Extend:
 
 
 @dataclass(frozen=True, slots=True)
+class RunModule:
+    """
+    Leave the rest of the invocation to a module of this package, with the whole standard library.
+
+    Attributes:
+        folder: Where the package is.
+
+        module: The module's full name; its ``main(player, settings)`` does not return.
+
+        settings: What it is given.
+    """
+
+    folder: str
+    module: str
+    settings: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
     """Stay alive until a signal comes."""
 
@@ -240,6 +258,7 @@ Step: TypeAlias = (
     | Ask
     | Refuse
     | Extend
+    | RunModule
     | Hang
     | Exit
     | Die

@@ -55,6 +55,9 @@ CODE NBYTES``                  standard error and exit with CODE; COUNTER names 
 ``refuse NBYTES``              say on standard error that no case fits, and the payload; exit
                                with 127
 ``extend NBYTES``              hand the payload to the extension
+``program NBYTES``             leave the rest to a Python module of this package: the payload is
+                               the package's folder, the module's name and what it is given,
+                               with zero bytes between them
 ``hang``                       stay alive, holding all descriptors, until a signal comes
 ``exit CODE``                  exit with this code, 0 to 255
 ``die NUMBER``                 end by this signal
@@ -117,6 +120,7 @@ from api_simulator.process._steps import (
     ReadStdin,
     Refuse,
     Repeat,
+    RunModule,
     Settings,
     SignalAnswer,
     Spawn,
@@ -150,6 +154,7 @@ __all__ = [
     "ReadStdin",
     "Refuse",
     "Repeat",
+    "RunModule",
     "Settings",
     "SignalAnswer",
     "Spawn",
@@ -293,6 +298,8 @@ def _encode_step(step: Step) -> bytes:
             return _framed(b"refuse", text)
         case Extend(payload=payload):
             return _framed(b"extend", payload)
+        case RunModule(folder=folder, module=module, settings=given):
+            return _framed(b"program", b"\0".join([os.fsencode(folder), module.encode(), given]))
         case Hang():
             return b"hang\n"
         case Exit(code=code):
