@@ -122,3 +122,7 @@ class PatternTimeoutError(ApiSimulatorError, TimeoutError):
 
 class UnexpectedCallError(VerificationError):
     """A fake program was called in a way that no script fits, or could not do what its script says."""
+
+
+class EscapedRequestError(ApiSimulatorError):
+    """A request that was to be intercepted went another way."""

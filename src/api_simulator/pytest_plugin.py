@@ -41,7 +41,7 @@ _HOOKS = "api_simulator_hooks"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command-line and ini options."""
     group = parser.getgroup("api-simulator", "fake servers and programs")
-    group.addoption("--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp")
+    group.addoption("--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp, inprocess")
     group.addoption(
         "--api-simulator-strict",
         choices=("yes", "no"),
@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         help="seed of random delays and faults; a failed test's report names it (default: 0)",
     )
-    parser.addini("api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp", default="auto")
+    parser.addini("api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp, inprocess", default="auto")
     parser.addini("api_simulator_strict", "fail a test for requests that no route matched", type="bool", default=True)
     parser.addini("api_simulator_unused", "routes that are never called: list or fail", default="list")
     parser.addini("api_simulator_late", "requests that arrive after their test: list or fail the run", default="list")

@@ -1,0 +1,225 @@
+"""
+Answer a client's request: at once where the answer is nothing but bytes, else as it comes.
+
+An answer that is bytes is parsed once per spec, by the parser that the client would use, and handed
+out again and again; so most calls cost little more than the client itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import h11
+
+from api_simulator._core.decide import Decision
+from api_simulator._core.messages import CapturedRequest
+from api_simulator._engines._inprocess._connections import Connection, Pool
+from api_simulator._engines._inprocess._exchange import Exchange
+from api_simulator._engines._libraries import Library, library_of
+from api_simulator._engines._inprocess._reply import Reply, asking_parser, head_of
+
+# RFC 9110, section 5: what h11 lets a client send. Fields that were found good are remembered; most come again.
+_FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?")
+_GOOD_FIELDS: set[tuple[bytes, bytes]] = set()
+_MAX_GOOD_FIELDS = 4096
+
+
+def answer(pool: Pool, request: Any) -> Any:
+    """Return the response to a blocking client's *request*."""
+    library = library_of(request)
+    connection = _connected(pool, library)
+    early = _asked_early(pool, connection, request)
+    try:
+        body = b"".join(request.stream)
+    except BaseException:
+        _left_inside_body(pool, connection, request)
+        raise
+    got = _ask(pool, connection, library, request, body, early)
+    if not isinstance(got, Reply):
+        return got
+    head = got.head()
+    return library.module.Response(
+        head.status, headers=head.headers, stream=library.sync_body(got), extensions=head.extensions
+    )
+
+
+async def answer_async(pool: Pool, request: Any) -> Any:
+    """Return the response to the *request* of a client on a loop."""
+    library = library_of(request)
+    connection = _connected(pool, library)
+    early = _asked_early(pool, connection, request)
+    try:
+        body = b"".join([part async for part in request.stream])
+    except BaseException:
+        _left_inside_body(pool, connection, request)
+        raise
+    got = _ask(pool, connection, library, request, body, early)
+    if not isinstance(got, Reply):
+        return got
+    head = await got.head_async()
+    return library.module.Response(
+        head.status, headers=head.headers, stream=library.async_body(got), extensions=head.extensions
+    )
+
+
+def _connected(pool: Pool, library: Library) -> Connection:
+    if pool.serving.is_closed:
+        raise library.module.ConnectError("[Errno 111] Connection refused")
+    return pool.take()
+
+
+def _asked_early(pool: Pool, connection: Connection, request: Any) -> tuple[CapturedRequest, Decision] | None:
+    """Return what is decided by the head alone, if a route says so."""
+    simulation = pool.serving.simulation
+    if not simulation.answers_early:
+        return None
+    headers = request.headers.raw
+    keep_alive = not _wants_close(headers) and "100-continue" not in request.headers.get("expect", "").lower()
+    captured = pool.serving.captured(connection, request.method, _target(request), headers, b"", keep_alive=keep_alive)
+    decision = simulation.receive_head(captured)
+    if decision is None:
+        connection.requests -= 1
+        return None
+    return captured, decision
+
+
+def _left_inside_body(pool: Pool, connection: Connection, request: Any) -> None:
+    start = f"{request.method} {_target(request)}".encode()
+    pool.serving.simulation.receive_malformed(start, "the client went away inside the body", connection.number)
+    pool.end(connection)
+
+
+def _ask(
+    pool: Pool,
+    connection: Connection,
+    library: Library,
+    request: Any,
+    body: bytes,
+    early: tuple[CapturedRequest, Decision] | None,
+) -> Any:
+    """Return the response, or the reply that is to be read for it."""
+    serving, simulation = pool.serving, pool.serving.simulation
+    method, target, headers = request.method, _target(request), request.headers.raw
+    parser = None
+    if not _is_sendable(headers, body):
+        parser = _parser(pool, connection, library, request, body)
+    if early is not None:
+        simulation.body_arrived(early[0], body)
+        exchange = serving.begin(*early, due_ns=early[0].received_ns)
+    elif serving.reads_slowly(connection):
+        exchange = _arriving(pool, connection, request, body)
+    else:
+        captured = serving.captured(connection, method, target, headers, body, keep_alive=not _wants_close(headers))
+        decision = simulation.receive(captured)
+        if decision.immediate is not None:
+            response = _at_once(library, captured, decision.immediate)
+            if response is not None:
+                simulation.answered(captured)
+                pool.give_back(connection)
+                return response
+        exchange = serving.begin(captured, decision, captured.received_ns)
+    if parser is None:
+        parser = _parser(pool, connection, library, request, body)
+    patience_s = request.extensions.get("timeout", {}).get("read")
+    return Reply(library, parser, exchange, connection, pool, serving.sleeper, patience_s)
+
+
+def _arriving(pool: Pool, connection: Connection, request: Any, body: bytes) -> Exchange:
+    """Return the exchange of a request that the server takes its time to read."""
+    serving, simulation = pool.serving, pool.serving.simulation
+    head_ns = serving.sleeper.clock.now_ns()
+    if not connection.requests:
+        head_ns += simulation.accept_delay_ms * 1_000_000
+    due_ns = head_ns + (len(body) * 1_000_000_000 // simulation.upload_bytes_per_s if simulation.upload_bytes_per_s else 0)
+    headers = request.headers.raw
+
+    def arrive() -> tuple[CapturedRequest, Decision]:
+        captured = serving.captured(
+            connection,
+            request.method,
+            _target(request),
+            headers,
+            body,
+            keep_alive=not _wants_close(headers),
+            head_ns=head_ns,
+        )
+        return captured, simulation.receive(captured)
+
+    return Exchange(serving, arrive, due_ns)
+
+
+def _parser(pool: Pool, connection: Connection, library: Library, request: Any, body: bytes) -> h11.Connection:
+    try:
+        return asking_parser(request.method, _target(request).encode(), request.headers.raw, body)
+    except h11.LocalProtocolError as error:
+        pool.end(connection)
+        raise library.module.LocalProtocolError(str(error)) from error
+
+
+# Requests
+
+
+def _target(request: Any) -> str:
+    target: bytes = request.extensions.get("target") or request.url.raw_path
+    return target.decode("ascii")
+
+
+def _wants_close(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers)
+
+
+def _is_sendable(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Return whether a client can send this without breaking the rules; if not, its own parser says what it raises."""
+    for field in headers:
+        if field not in _GOOD_FIELDS:
+            name, value = field
+            if name.lower() == b"content-length":
+                if value != b"%d" % len(body):
+                    return False
+            elif not (_FIELD_NAME.fullmatch(name) and _FIELD_VALUE.fullmatch(value)):
+                return False
+            else:
+                if len(_GOOD_FIELDS) >= _MAX_GOOD_FIELDS:
+                    _GOOD_FIELDS.clear()
+                _GOOD_FIELDS.add(field)
+    return True
+
+
+# Answers that are nothing but bytes
+
+
+def _at_once(library: Library, request: CapturedRequest, data: bytes) -> Any:
+    """Return *data* as a response, or None if it is not one whole good answer."""
+    cache: dict[Any, Any] = request.answer.wire_cache if request.answer is not None else {}
+    # The spec's own cache: it lives as long as the spec, and the bytes in the key are those that lie in it already.
+    key = (library.name, request.method == "HEAD", data)
+    parsed = cache.get(key)
+    if parsed is None:
+        parsed = _parsed(library, request.method, data)
+        if parsed is None:
+            return None
+        cache[key] = parsed
+    status, headers, extensions, content = parsed
+    return library.module.Response(status, headers=headers, stream=library.body(content), extensions=extensions)
+
+
+def _parsed(library: Library, method: str, data: bytes) -> tuple[int, Any, dict[str, bytes], bytes] | None:
+    parser = asking_parser(method, b"/", [(b"Host", b"server")], b"")
+    parser.receive_data(data)
+    content = b""
+    head = None
+    try:
+        while not isinstance(event := parser.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Response):
+                head = head_of(event)
+            elif isinstance(event, h11.Data):
+                content += event.data
+            else:
+                return None
+    except h11.RemoteProtocolError:
+        return None
+    if head is None or parser.trailing_data[0] or parser.their_state is not h11.DONE:
+        return None
+    return head.status, library.module.Headers(head.headers), head.extensions, content
