@@ -19,11 +19,12 @@ from api_simulator._engines._inprocess._exchange import Exchange
 from api_simulator._engines._libraries import Library, library_of
 from api_simulator._engines._inprocess._reply import Reply, asking_parser, head_of
 
-# RFC 9110, section 5: what h11 lets a client send. Fields that were found good are remembered; most come again.
+# RFC 9110, section 5: what h11 lets a client send.
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\x20-\x7e\x80-\xff\t]*[\x21-\x7e\x80-\xff])?)?")
-_GOOD_FIELDS: set[tuple[bytes, bytes]] = set()
-_MAX_GOOD_FIELDS = 4096
+#: What good fields mean to the exchange; most come again with the next request.
+_KNOWN_FIELDS: dict[tuple[bytes, bytes], str] = {}
+_MAX_KNOWN_FIELDS = 4096
 
 
 def answer(pool: Pool, request: Any) -> Any:
@@ -76,7 +77,7 @@ def _asked_early(pool: Pool, connection: Connection, request: Any) -> tuple[Capt
     if not simulation.answers_early:
         return None
     headers = request.headers.raw
-    keep_alive = not _wants_close(headers) and "100-continue" not in request.headers.get("expect", "").lower()
+    keep_alive = _looked_at(headers, b"")[1] and "100-continue" not in request.headers.get("expect", "").lower()
     captured = pool.serving.captured(connection, request.method, _target(request), headers, b"", keep_alive=keep_alive)
     decision = simulation.receive_head(captured)
     if decision is None:
@@ -102,16 +103,15 @@ def _ask(
     """Return the response, or the reply that is to be read for it."""
     serving, simulation = pool.serving, pool.serving.simulation
     method, target, headers = request.method, _target(request), request.headers.raw
-    parser = None
-    if not _is_sendable(headers, body):
-        parser = _parser(pool, connection, library, request, body)
+    is_good, keep_alive = _looked_at(headers, body)
+    parser = None if is_good else _parser(pool, connection, library, request, body)
     if early is not None:
         simulation.body_arrived(early[0], body)
         exchange = serving.begin(*early, due_ns=early[0].received_ns)
     elif serving.reads_slowly(connection):
-        exchange = _arriving(pool, connection, request, body)
+        exchange = _arriving(pool, connection, request, body, keep_alive=keep_alive)
     else:
-        captured = serving.captured(connection, method, target, headers, body, keep_alive=not _wants_close(headers))
+        captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
         decision = simulation.receive(captured)
         if decision.immediate is not None:
             response = _at_once(library, captured, decision.immediate)
@@ -126,7 +126,7 @@ def _ask(
     return Reply(library, parser, exchange, connection, pool, serving.sleeper, patience_s)
 
 
-def _arriving(pool: Pool, connection: Connection, request: Any, body: bytes) -> Exchange:
+def _arriving(pool: Pool, connection: Connection, request: Any, body: bytes, *, keep_alive: bool) -> Exchange:
     """Return the exchange of a request that the server takes its time to read."""
     serving, simulation = pool.serving, pool.serving.simulation
     head_ns = serving.sleeper.clock.now_ns()
@@ -137,13 +137,7 @@ def _arriving(pool: Pool, connection: Connection, request: Any, body: bytes) -> 
 
     def arrive() -> tuple[CapturedRequest, Decision]:
         captured = serving.captured(
-            connection,
-            request.method,
-            _target(request),
-            headers,
-            body,
-            keep_alive=not _wants_close(headers),
-            head_ns=head_ns,
+            connection, request.method, _target(request), headers, body, keep_alive=keep_alive, head_ns=head_ns
         )
         return captured, simulation.receive(captured)
 
@@ -166,25 +160,40 @@ def _target(request: Any) -> str:
     return target.decode("ascii")
 
 
-def _wants_close(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers)
+def _looked_at(headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[bool, bool]:
+    """
+    Return whether a client can send this without breaking the rules, and whether it keeps the connection.
 
-
-def _is_sendable(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-    """Return whether a client can send this without breaking the rules; if not, its own parser says what it raises."""
+    What cannot be sent goes through the client's own parser, which says what is raised for it.
+    """
+    keeps = True
     for field in headers:
-        if field not in _GOOD_FIELDS:
-            name, value = field
-            if name.lower() == b"content-length":
-                if value != b"%d" % len(body):
-                    return False
-            elif not (_FIELD_NAME.fullmatch(name) and _FIELD_VALUE.fullmatch(value)):
-                return False
-            else:
-                if len(_GOOD_FIELDS) >= _MAX_GOOD_FIELDS:
-                    _GOOD_FIELDS.clear()
-                _GOOD_FIELDS.add(field)
-    return True
+        meaning = _KNOWN_FIELDS.get(field)
+        if meaning is None:
+            meaning = _meaning_of(*field)
+        if meaning is not _HARMLESS:
+            if meaning is _CLOSES:
+                keeps = False
+            elif meaning is _BROKEN or field[1] != b"%d" % len(body):
+                return False, keeps
+    return True, keeps
+
+
+_HARMLESS, _CLOSES, _LENGTH, _BROKEN = "harmless", "closes", "length", "broken"
+
+
+def _meaning_of(name: bytes, value: bytes) -> str:
+    lower = name.lower()
+    if not (_FIELD_NAME.fullmatch(name) and _FIELD_VALUE.fullmatch(value)):
+        return _BROKEN
+    if lower == b"content-length":
+        meaning = _LENGTH
+    else:
+        meaning = _CLOSES if lower == b"connection" and b"close" in value.lower() else _HARMLESS
+    if len(_KNOWN_FIELDS) >= _MAX_KNOWN_FIELDS:
+        _KNOWN_FIELDS.clear()
+    _KNOWN_FIELDS[name, value] = meaning
+    return meaning
 
 
 # Answers that are nothing but bytes
