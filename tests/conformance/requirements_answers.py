@@ -49,8 +49,7 @@ _WHOLE = (
         "answer:informational:order", "Interim answers come before the final one, in order.", "RFC 9110 section 15.2"
     ),
     Requirement(
-        "answer:informational:http-10", "No interim answer is sent to an HTTP/1.0 client.", "RFC 9110 section 15.2"
-    ),
+        "answer:informational:http-10", "No interim answer is sent to an HTTP/1.0 client.", "RFC 9110 section 15.2", needs=("http-10",)),
     Requirement(
         "answer:gzip:negotiated",
         "A body is compressed for those whose Accept-Encoding allows gzip, and Vary tells caches.",
@@ -65,15 +64,14 @@ _STREAMS = (
     Requirement(
         "answer:chunks:http-10",
         "An HTTP/1.0 client gets pieces without chunks, ended by the connection.",
-        "RFC 9112 section 6.1",
-    ),
+        "RFC 9112 section 6.1", needs=("http-10",)),
     Requirement("answer:chunks:head", "HEAD on a body in pieces gets the fields of GET.", "RFC 9110 section 9.3.2"),
     Requirement(
         "answer:trailers:sent",
         "Trailers follow a body of any kind, which is chunked then.",
         "RFC 9112 section 7.1.2",
     ),
-    Requirement("answer:trailers:http-10", "An HTTP/1.0 client gets no trailers.", "RFC 9112 section 6.1"),
+    Requirement("answer:trailers:http-10", "An HTTP/1.0 client gets no trailers.", "RFC 9112 section 6.1", needs=("http-10",)),
     Requirement(
         "answer:stream:sources", "Lists, generators, async generators and functions that return them give pieces."
     ),
@@ -146,8 +144,8 @@ _CONNECTIONS = (
     Requirement("connection:keep-alive:default", "A connection is kept.", "RFC 9112 section 9.3"),
     Requirement("connection:close:by-client", "A client that sends close is closed.", "RFC 9112 section 9.6"),
     Requirement("connection:close:by-answer", "An answer with Connection close ends it.", "RFC 9112 section 9.6"),
-    Requirement("connection:http-10:closes", "An HTTP/1.0 connection is closed.", "RFC 9112 section 9.3"),
-    Requirement("connection:http-10:kept", "An HTTP/1.0 connection is kept for those who ask.", "RFC 9112 section 9.3"),
+    Requirement("connection:http-10:closes", "An HTTP/1.0 connection is closed.", "RFC 9112 section 9.3", needs=("http-10",)),
+    Requirement("connection:http-10:kept", "An HTTP/1.0 connection is kept for those who ask.", "RFC 9112 section 9.3", needs=("http-10",)),
     Requirement(
         "connection:pipelining:order",
         "Pipelined requests are answered in the order of their arrival.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from api_simulator._core import live, timeline
+from api_simulator._plugin.parity import RUN
 from api_simulator._plugin.session import marker_options, new_state, session_of, state_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     state = new_state(item)
     state.marked = marker_options(item)
+    parity = item.stash.get(RUN, None)
+    if parity is not None:
+        state.marked["engine"] = parity.engine
     try:
         return (yield)
     except BaseException:
@@ -129,10 +133,13 @@ def explain(item: pytest.Item, report: pytest.TestReport) -> None:
         report.sections.append(("api-simulator routes never called", "\n".join(unused)))
 
 
-def reported(item: pytest.Item, report: pytest.TestReport) -> None:
+def reported(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     """Complete the report of a phase, and forget what is known about a test that is over."""
     if report.failed:
         explain(item, report)
+    parity = item.stash.get(RUN, None)
+    if parity is not None:
+        parity.note(report, call, state_of(item))
     state_of(item).verdict = ""
     if report.when == "teardown":
         # An item lives as long as the session; its servers and their journals must not.

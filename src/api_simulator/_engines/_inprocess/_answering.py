@@ -15,7 +15,6 @@ import h11
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Connection, Pool
-from api_simulator._engines._inprocess._exchange import Exchange
 from api_simulator._engines._libraries import Library, library_of
 from api_simulator._engines._inprocess._reply import Reply, asking_parser, head_of
 
@@ -109,7 +108,7 @@ def _ask(
         simulation.body_arrived(early[0], body)
         exchange = serving.begin(*early, due_ns=early[0].received_ns)
     elif serving.reads_slowly(connection):
-        exchange = _arriving(pool, connection, request, body, keep_alive=keep_alive)
+        exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
     else:
         captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
         decision = simulation.receive(captured)
@@ -124,24 +123,6 @@ def _ask(
         parser = _parser(pool, connection, library, request, body)
     patience_s = request.extensions.get("timeout", {}).get("read")
     return Reply(library, parser, exchange, connection, pool, serving.sleeper, patience_s)
-
-
-def _arriving(pool: Pool, connection: Connection, request: Any, body: bytes, *, keep_alive: bool) -> Exchange:
-    """Return the exchange of a request that the server takes its time to read."""
-    serving, simulation = pool.serving, pool.serving.simulation
-    head_ns = serving.sleeper.clock.now_ns()
-    if not connection.requests:
-        head_ns += simulation.accept_delay_ms * 1_000_000
-    due_ns = head_ns + (len(body) * 1_000_000_000 // simulation.upload_bytes_per_s if simulation.upload_bytes_per_s else 0)
-    headers = request.headers.raw
-
-    def arrive() -> tuple[CapturedRequest, Decision]:
-        captured = serving.captured(
-            connection, request.method, _target(request), headers, body, keep_alive=keep_alive, head_ns=head_ns
-        )
-        return captured, simulation.receive(captured)
-
-    return Exchange(serving, arrive, due_ns)
 
 
 def _parser(pool: Pool, connection: Connection, library: Library, request: Any, body: bytes) -> h11.Connection:

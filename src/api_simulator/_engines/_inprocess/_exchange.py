@@ -223,11 +223,17 @@ class Exchange:
         if request is not None and request.answered_ns is None and request.aborted_ns is None:
             self._serving.simulation.aborted(request)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all is sent, and the connection kept."""
+        under_way = self._arrive is not None or self._job is not None or self._held is not None or self._actions
+        return self._ending is None and not under_way
+
     def finish(self) -> bool:
         """End it: its client has read the answer whole, or goes away. Returns whether the connection can be used on."""
         if self._ending is None:
-            kept = isinstance(self.step(), Pause) and not self._actions and self._arrive is None and self._job is None
-            if kept:
+            self.step()
+            if self.is_over:
                 self._serving.ended(self)
                 return True
             if self._arrive is not None:

@@ -90,6 +90,32 @@ class InProcessServing:
         """Begin to answer a request that is decided about."""
         return Exchange(self, lambda: (request, decision), due_ns)
 
+    def begin_arriving(
+        self,
+        connection: Connection,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        keep_alive: bool,
+    ) -> Exchange:
+        """Begin with a request that takes its time to arrive: a connection read late, a body read slowly."""
+        simulation = self.simulation
+        head_ns = self.sleeper.clock.now_ns()
+        if not connection.requests:
+            head_ns += simulation.accept_delay_ms * 1_000_000
+        rate = simulation.upload_bytes_per_s
+        due_ns = head_ns + (len(body) * 1_000_000_000 // rate if rate else 0)
+
+        def arrive() -> tuple[CapturedRequest, Decision]:
+            request = self.captured(
+                connection, method, target, headers, body, keep_alive=keep_alive, head_ns=head_ns
+            )
+            return request, simulation.receive(request)
+
+        return Exchange(self, arrive, due_ns)
+
     def begun(self, exchange: Exchange) -> None:
         """Remember an exchange that is under way."""
         with self._lock:
