@@ -41,7 +41,9 @@ _HOOKS = "api_simulator_hooks"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command-line and ini options."""
     group = parser.getgroup("api-simulator", "fake servers and programs")
-    group.addoption("--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp, inprocess")
+    group.addoption(
+        "--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp, inprocess"
+    )
     group.addoption(
         "--api-simulator-strict",
         choices=("yes", "no"),
@@ -59,7 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run each test of mock_http_server on a socket and in the process, and fail where the two differ",
     )
-    parser.addini("api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp, inprocess", default="auto")
+    parser.addini(
+        "api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp, inprocess", default="auto"
+    )
     parser.addini("api_simulator_strict", "fail a test for requests that no route matched", type="bool", default=True)
     parser.addini("api_simulator_unused", "routes that are never called: list or fail", default="list")
     parser.addini("api_simulator_late", "requests that arrive after their test: list or fail the run", default="list")
@@ -69,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and refuse option values that do not exist."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(strict=True, engine='auto', parity=False): settings of api-simulator's mock_http_server for one test",
+        f"{MARKER}(strict=True, engine='auto', parity=False): settings of mock_http_server for one test",
     )
     for name in ("api_simulator_unused", "api_simulator_late"):
         if config.getini(name) not in ("list", "fail"):
@@ -99,7 +103,9 @@ def pytest_runtest_protocol_in_parity(item: pytest.Item, nextitem: pytest.Item |
     marker = item.get_closest_marker(MARKER)
     wanted = marker.kwargs.get("parity") if marker is not None else None
     if wanted is None:
-        wanted = item.config.getoption("api_simulator_parity") and "mock_http_server" in getattr(item, "fixturenames", ())
+        wanted = item.config.getoption("api_simulator_parity") and "mock_http_server" in getattr(
+            item, "fixturenames", ()
+        )
     # Anything but these two is refused where the marker is read.
     if wanted is not True:
         return None

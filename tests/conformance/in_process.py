@@ -39,46 +39,44 @@ class InProcessSocket:
         self._parser = h11.Connection(h11.SERVER)
         self._head: Any = None
         self._body = b""
-        self._exchanges: deque[Exchange] = deque()
+        self._waiting: deque[tuple[Any, bytes]] = deque()
+        self._exchange: Exchange | None = None
         self._received = bytearray()
+        self._all_sent = False
         self._ending: Ending | None = None
 
     def sendall(self, data: bytes) -> None:
         self._parser.receive_data(data)
         while (event := self._parser.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
             if isinstance(event, h11.Request):
-                assert event.http_version == b"1.1", "this engine has no clients of HTTP/1.0"
                 self._head, self._body = event, b""
             elif isinstance(event, h11.Data):
                 self._body += event.data
             elif isinstance(event, h11.EndOfMessage):
+                self._waiting.append((self._head, self._body))
                 rest = self._parser.trailing_data[0]
                 self._parser = h11.Connection(h11.SERVER)
-                self._ask()
                 if rest:
-                    self.sendall(rest)
-                return
-
-    def _ask(self) -> None:
-        serving, head = self._serving, self._head
-        headers = head.headers.raw_items()
-        keep_alive = not any(name.lower() == b"connection" and b"close" in value for name, value in headers)
-        request = (self._connection, head.method.decode(), head.target.decode(), headers, self._body)
-        if serving.reads_slowly(self._connection):
-            exchange = serving.begin_arriving(*request, keep_alive=keep_alive)
-        else:
-            captured = serving.captured(*request, keep_alive=keep_alive)
-            exchange = serving.begin(captured, serving.simulation.receive(captured), captured.received_ns)
-        self._exchanges.append(exchange)
-        # A server on a socket writes as soon as it can; this one is asked once, so that it does too.
+                    self._parser.receive_data(rest)
+        # A server on a socket does at once what it can; this one is asked, so that it does too.
         self._advance()
+
+    def _begin(self, head: Any, body: bytes) -> Exchange:
+        serving = self._serving
+        headers = head.headers.raw_items()
+        keep_alive = not any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers)
+        request = (self._connection, head.method.decode(), head.target.decode(), headers, body)
+        if serving.reads_slowly(self._connection):
+            return serving.begin_arriving(*request, keep_alive=keep_alive)
+        captured = serving.captured(*request, keep_alive=keep_alive)
+        return serving.begin(captured, serving.simulation.receive(captured), captured.received_ns)
 
     def recv(self, size: int) -> bytes:
         bell = Bell()
         deadline = time.monotonic() + self._patience_s
         while not self._received and self._ending is None:
-            if self._exchanges:
-                self._exchanges[0].ring = bell.ring
+            if self._exchange is not None:
+                self._exchange.ring = bell.ring
             paused = self._advance()
             if paused is None:
                 continue
@@ -95,15 +93,21 @@ class InProcessSocket:
 
     def _advance(self) -> Pause | None:
         """Take what is there; return the pause if there is nothing."""
-        if not self._exchanges or self._ending is not None:
+        if self._exchange is None and self._waiting and self._ending is None:
+            self._exchange = self._begin(*self._waiting.popleft())
+        if self._exchange is None or self._ending is not None:
+            if self._all_sent and self._ending is None:
+                self._end(Ending.CLOSED)
+                return None
             return Pause(None)
-        got = self._exchanges[0].step()
+        got = self._exchange.step()
         if isinstance(got, Ending):
             self._end(got)
         elif isinstance(got, bytes):
             self._received += got
-        elif self._exchanges[0].is_over:
-            self._exchanges.popleft().finish()
+        elif self._exchange.is_over:
+            self._exchange.finish()
+            self._exchange = None
             return self._advance()
         else:
             return got
@@ -118,10 +122,11 @@ class InProcessSocket:
         return not self._received and self._ending is None and self._advance() is not None
 
     def close(self) -> None:
-        for exchange in self._exchanges:
-            exchange.finish()
+        if self._exchange is not None:
+            self._exchange.finish()
         if self._ending is None:
             self._end(Ending.CLOSED)
 
     def shutdown(self, how: int) -> None:
-        """Say that all is sent: half a request is none then."""
+        """Say that all is sent: the server ends the connection when it has answered that."""
+        self._all_sent = True

@@ -42,9 +42,7 @@ class InProcess(ABC):
         return _engine().InProcessTransport(self._in_process())
 
     @contextmanager
-    def intercept(
-        self, *urls: str, pass_through: Collection[str] = (), strict: bool | None = None
-    ) -> Iterator[None]:
+    def intercept(self, *urls: str, pass_through: Collection[str] = (), strict: bool | None = None) -> Iterator[None]:
         """
         Answer clients of httpx2 and httpx that ask these origins, whoever made them and when.
 

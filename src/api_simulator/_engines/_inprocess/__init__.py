@@ -12,12 +12,19 @@ import socket
 
 from api_simulator._core.simulation import Simulation
 from api_simulator._engines._inprocess._interception import Interception, Origin
-from api_simulator._engines._libraries import require_library
 from api_simulator._engines._inprocess._patches import close_interception, open_interception
 from api_simulator._engines._inprocess._serving import InProcessServing
 from api_simulator._engines._inprocess._transport import InProcessTransport
+from api_simulator._engines._libraries import require_library
 
-__all__ = ["ENGINE", "InProcessServing", "InProcessTransport", "Interception", "close_interception", "open_interception"]
+__all__ = [
+    "ENGINE",
+    "InProcessServing",
+    "InProcessTransport",
+    "Interception",
+    "close_interception",
+    "open_interception",
+]
 
 
 class _UrlServing(InProcessServing):

@@ -15,8 +15,8 @@ import h11
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Connection, Pool
-from api_simulator._engines._libraries import Library, library_of
 from api_simulator._engines._inprocess._reply import Reply, asking_parser, head_of
+from api_simulator._engines._libraries import Library, library_of
 
 # RFC 9110, section 5: what h11 lets a client send.
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -163,7 +163,9 @@ def find(origin: Origin) -> Interception | None:
 
 def guard_of(host: bytes) -> Interception | None:
     """Return an interception to which a request to an unknown *host* is an error, None if it may be asked."""
-    guards = [each for each in _own.get() if each.guards and each in _active] or [each for each in _active if each.guards]
+    guards = [each for each in _own.get() if each.guards and each in _active] or [
+        each for each in _active if each.guards
+    ]
     if not guards or any(host in each.pass_through for each in guards):
         return None
     return guards[-1]
@@ -175,7 +177,7 @@ def guard_of_address(host: object, port: object) -> Interception | None:
         name = parsed_host(host) if isinstance(host, str) else host
     except UnicodeError:
         return None
-    for interception in list(_active):
+    for interception in _active:
         for scheme, known_host, known_port in interception.origins:
             if interception.guards and known_host == name and port in (None, known_port or PORTS[scheme]):
                 return interception
@@ -184,5 +186,5 @@ def guard_of_address(host: object, port: object) -> Interception | None:
 
 def close_pools(transport: Any) -> None:
     """Close what a transport has open, wherever."""
-    for interception in list(_active):
+    for interception in _active:
         interception.close_pool(transport)

@@ -32,7 +32,7 @@ def open_interception(interception: Interception) -> None:
     Raises:
         MissingExtraError: If neither library is installed.
     """
-    global _users  # noqa: PLW0603  # the libraries are global too
+    global _users  # the libraries are global too
     libraries = require_library("intercepting requests")
     with _lock:
         if _users == 0:
@@ -45,7 +45,7 @@ def open_interception(interception: Interception) -> None:
 
 def close_interception(interception: Interception) -> None:
     """End it; the last one takes the patches away."""
-    global _users  # noqa: PLW0603  # see above
+    global _users  # see above
     _interception.remove(interception)
     with _lock:
         _users -= 1

@@ -15,8 +15,8 @@ import h11
 
 from api_simulator._engines._inprocess._connections import Connection, Pool
 from api_simulator._engines._inprocess._exchange import Ending, Exchange, Pause
-from api_simulator._engines._libraries import Library
 from api_simulator._engines._inprocess._sleeper import Bell, LoopBell, Sleeper
+from api_simulator._engines._libraries import Library
 
 #: httpcore's bound of a head: a longer one is an error of the server's.
 MAX_HEAD_BYTES = 100 * 1024
@@ -152,7 +152,7 @@ class Reply:
         return found
 
     def _until_ns(self, pause: Pause) -> int | None:
-        """Return when to look again: when the exchange goes on, or the client's patience ends; raise if that is over."""
+        """Return when the exchange goes on or the client's patience ends; raise if that has ended."""
         if self._timeout_ns is None:
             return pause.until_ns
         ends_ns = self._read_since_ns + self._timeout_ns

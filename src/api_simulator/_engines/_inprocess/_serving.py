@@ -109,9 +109,7 @@ class InProcessServing:
         due_ns = head_ns + (len(body) * 1_000_000_000 // rate if rate else 0)
 
         def arrive() -> tuple[CapturedRequest, Decision]:
-            request = self.captured(
-                connection, method, target, headers, body, keep_alive=keep_alive, head_ns=head_ns
-            )
+            request = self.captured(connection, method, target, headers, body, keep_alive=keep_alive, head_ns=head_ns)
             return request, simulation.receive(request)
 
         return Exchange(self, arrive, due_ns)
