@@ -7,6 +7,7 @@ are the bytes, pauses and ends that those clients' own parsers get to see.
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections import deque
@@ -46,6 +47,10 @@ class InProcessSocket:
         self._ending: Ending | None = None
 
     def sendall(self, data: bytes) -> None:
+        # Clients of this engine send no bytes beyond ASCII in a target: they percent-encode them.
+        line, end, rest = data.partition(b"\r\n")
+        if b" HTTP/" in line:
+            data = re.sub(rb"[\x80-\xff]", lambda found: b"%%%02X" % found[0][0], line) + end + rest
         self._parser.receive_data(data)
         while (event := self._parser.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
             if isinstance(event, h11.Request):
@@ -65,7 +70,7 @@ class InProcessSocket:
         serving = self._serving
         headers = head.headers.raw_items()
         keep_alive = not any(name.lower() == b"connection" and b"close" in value.lower() for name, value in headers)
-        request = (self._connection, head.method.decode(), head.target.decode(), headers, body)
+        request = (self._connection, head.method.decode().upper(), head.target.decode(), headers, body)
         if serving.reads_slowly(self._connection):
             return serving.begin_arriving(*request, keep_alive=keep_alive)
         captured = serving.captured(*request, keep_alive=keep_alive)

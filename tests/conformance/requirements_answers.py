@@ -210,7 +210,9 @@ _TIME = (
     Requirement("time:trailers:delay", "The trailers can come later than the body."),
     Requirement("time:dribble:pieces", "A body dribbles in as many pieces, over as long, as was said."),
     Requirement("time:throttle:down", "A body is sent no faster than so many bytes a second."),
-    Requirement("time:throttle:up", "Bodies of requests are read no faster than so many bytes a second."),
+    Requirement(
+        "time:throttle:up", "Bodies of requests are read no faster than so many bytes a second.", needs=("socket",)
+    ),
     Requirement("time:accept:slow", "Nothing is read from a new connection for so long."),
     Requirement("time:stream:paced", "Pieces and events come with their pause between them."),
     Requirement("time:hang:released", "An answer that hangs does so until client or server end the connection."),

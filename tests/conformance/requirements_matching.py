@@ -160,15 +160,19 @@ _JOURNAL = (
     ),
     Requirement("journal:bound:newest-kept", "The newest request is kept, however large."),
     Requirement("journal:overflow:error", "A question that needs dropped requests is an error that names the option."),
-    Requirement("journal:reset:forgets", "A reset forgets routes, requests and problems."),
+    Requirement("journal:reset:forgets", "A reset forgets routes, requests and problems.", needs=_PARSER),
     Requirement("journal:reset:connections", "A reset keeps connections open.", needs=_SOCKET),
-    Requirement("journal:reset:in-flight", "A request under way at a reset is answered and not recorded."),
+    Requirement(
+        "journal:reset:in-flight", "A request under way at a reset is answered and not recorded.", needs=_PARSER
+    ),
     Requirement("journal:malformed:apart", "What is no HTTP is kept apart and counts as no request.", needs=_PARSER),
     Requirement("journal:wait:arrived", "Waiting ends with the request waited for; earlier ones count."),
     Requirement("journal:wait:timeout", "Waiting in vain says what was waited for and what came instead."),
     Requirement("journal:wait:async", "Waiting on an event loop does not block it: asyncio and trio."),
-    Requirement("journal:wait:condition", "`wait_until` looks again whenever something happens."),
-    Requirement("journal:timeline:events", "The timeline has requests, answers and malformed input in order."),
+    Requirement("journal:wait:condition", "`wait_until` looks again whenever something happens.", needs=_PARSER),
+    Requirement(
+        "journal:timeline:events", "The timeline has requests, answers and malformed input in order.", needs=_PARSER
+    ),
 )
 
 _VERIFICATION = (

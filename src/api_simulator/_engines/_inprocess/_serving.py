@@ -66,7 +66,7 @@ class InProcessServing:
         return CapturedRequest(
             method,
             target,
-            raw_headers=headers,
+            raw_headers=tuple(headers),
             raw_body=body,
             keep_alive=keep_alive,
             connection_id=connection.number,
