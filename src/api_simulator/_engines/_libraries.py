@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from api_simulator._core.specs import ResponseSpec
 from api_simulator.errors import MissingExtraError
 
 #: The libraries whose clients are served, the one that the field went to first.
@@ -99,3 +100,21 @@ def require_library(purpose: str) -> list[ModuleType]:
         if all(module.HTTPTransport is not known.HTTPTransport for known in found):
             found.append(module)
     return found
+
+
+def response_of(spec: ResponseSpec, library: str) -> Any:
+    """
+    Return *spec* as a response of *library*.
+
+    Raises:
+        MissingExtraError: If that is not installed.
+
+        SpecError: If no response holds it.
+    """
+    if library not in installed_libraries():
+        raise MissingExtraError(
+            f"to_{library}() needs the package {library!r}, which is not installed; install api-simulator[{library}]"
+        )
+    from api_simulator._engines._inprocess import _responses
+
+    return _responses.response_of(spec, library)

@@ -70,10 +70,12 @@ class InProcess(ABC):
         engine = _engine()
         from api_simulator._engines._inprocess._interception import parsed_host, parsed_origin
 
+        is_strict = self.simulation.strict if strict is None else strict
         interception = engine.Interception(
             self._in_process(),
             [parsed_origin(url) for url in urls],
-            guards=self.simulation.strict if strict is None else strict,
+            watches=is_strict,
+            guards=is_strict,
             pass_through=[parsed_host(host) for host in pass_through],
         )
         engine.open_interception(interception)
@@ -94,6 +96,7 @@ class InProcess(ABC):
 
             ServerStateError: If the server does not run.
         """
+        _engine()
         from api_simulator._engines._inprocess._respx import router
 
         return router(self._in_process())

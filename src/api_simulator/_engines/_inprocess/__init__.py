@@ -35,7 +35,7 @@ class _UrlServing(InProcessServing):
         self._bound = bound
         host, port = bound.getsockname()[:2]
         origins: list[Origin] = [(b"http", name.encode(), port) for name in (host, "localhost")]
-        self._interception = Interception(self, origins, guards=False)
+        self._interception = Interception(self, origins, watches=simulation.strict, guards=False)
         try:
             open_interception(self._interception)
         except BaseException:

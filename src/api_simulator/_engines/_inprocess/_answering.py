@@ -15,7 +15,7 @@ import h11
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Connection, Pool
-from api_simulator._engines._inprocess._reply import Reply, asking_parser, head_of
+from api_simulator._engines._inprocess._reply import READ_BYTES, Reply, asking_parser, head_of
 from api_simulator._engines._libraries import Library, library_of
 
 # RFC 9110, section 5: what h11 lets a client send.
@@ -187,7 +187,7 @@ def _at_once(library: Library, request: CapturedRequest, data: bytes) -> Any:
     key = (library.name, request.method == "HEAD", data)
     parsed = cache.get(key)
     if parsed is None:
-        parsed = _parsed(library, request.method, data)
+        parsed = _parsed(library.module, request.method, data)
         if parsed is None:
             return None
         cache[key] = parsed
@@ -195,7 +195,19 @@ def _at_once(library: Library, request: CapturedRequest, data: bytes) -> Any:
     return library.module.Response(status, headers=headers, stream=library.body(content), extensions=extensions)
 
 
-def _parsed(library: Library, method: str, data: bytes) -> tuple[int, Any, dict[str, bytes], bytes] | None:
+def whole_response(module: Any, data: bytes) -> Any:
+    """Return the bytes of an answer to GET as a response, or None if they are not one whole good answer."""
+    parsed = _parsed(module, "GET", data)
+    if parsed is None:
+        return None
+    status, headers, extensions, content = parsed
+    return module.Response(status, headers=headers, stream=module.ByteStream(content), extensions=extensions)
+
+
+def _parsed(module: Any, method: str, data: bytes) -> tuple[int, Any, dict[str, bytes], bytes] | None:
+    if data.find(b"\r\n\r\n", 0, READ_BYTES) < 0:
+        # Too long for one read: whether it is too long altogether is found by reading.
+        return None
     parser = asking_parser(method, b"/", [(b"Host", b"server")], b"")
     parser.receive_data(data)
     content = b""
@@ -212,4 +224,4 @@ def _parsed(library: Library, method: str, data: bytes) -> tuple[int, Any, dict[
         return None
     if head is None or parser.trailing_data[0] or parser.their_state is not h11.DONE:
         return None
-    return head.status, library.module.Headers(head.headers), head.extensions, content
+    return head.status, module.Headers(head.headers), head.extensions, content

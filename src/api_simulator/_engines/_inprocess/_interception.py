@@ -35,7 +35,9 @@ class Interception:
 
         origins: Which requests it gets.
 
-        guards: Whether a request to another host, or by a client that cannot be seen, is an error.
+        watches: Whether a client that asks these origins and cannot be seen is an error.
+
+        guards: Whether a request to another host is an error.
 
         pass_through: Hosts that are asked as if nothing was intercepted.
     """
@@ -45,11 +47,13 @@ class Interception:
         serving: InProcessServing,
         origins: Collection[Origin],
         *,
+        watches: bool,
         guards: bool,
         pass_through: Collection[bytes] = (),
     ) -> None:
         self.serving = serving
         self.origins = frozenset(origins)
+        self.watches = watches
         self.guards = guards
         self.pass_through = frozenset(pass_through)
         # One for each transport of the libraries: what a client keeps open, and closes with it.
@@ -171,7 +175,7 @@ def guard_of(host: bytes) -> Interception | None:
     return guards[-1]
 
 
-def guard_of_address(host: object, port: object) -> Interception | None:
+def watcher_of(host: object, port: object) -> Interception | None:
     """Return the interception that a look-up of this address escapes, None if it is nobody's."""
     try:
         name = parsed_host(host) if isinstance(host, str) else host
@@ -179,7 +183,7 @@ def guard_of_address(host: object, port: object) -> Interception | None:
         return None
     for interception in _active:
         for scheme, known_host, known_port in interception.origins:
-            if interception.guards and known_host == name and port in (None, known_port or PORTS[scheme]):
+            if interception.watches and known_host == name and port in (None, known_port or PORTS[scheme]):
                 return interception
     return None
 

@@ -175,14 +175,13 @@ def _send_async(before: Callable[..., Any]) -> Callable[..., Any]:
 
 def _escaped(request: Any) -> Interception | None:
     origin = _origin_of(request)
-    return _interception.guard_of_address(origin[1], origin[2] or _interception.PORTS.get(origin[0]))
+    return _interception.watcher_of(origin[1], origin[2] or _interception.PORTS.get(origin[0]))
 
 
 def _own_way(guard: Interception, client: Any, request: Any) -> EscapedRequestError:
-    transport = type(client._transport_for_url(request.url)).__name__
     text = (
-        f"{request.method} {request.url} was answered by something else: the client has a transport of its own "
-        f"({transport}), which interception does not see; give it transport=server.transport()"
+        f"{request.method} {request.url} was answered by something else: the {type(client).__name__} has a transport "
+        "of its own, which is not seen here; give it transport=server.transport()"
     )
     guard.note_escape(request.method, str(request.url), text)
     return EscapedRequestError(text)
@@ -190,12 +189,12 @@ def _own_way(guard: Interception, client: Any, request: Any) -> EscapedRequestEr
 
 def _guarded_look_up(before: Callable[..., Any]) -> Callable[..., Any]:
     def getaddrinfo(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
-        guard = _interception.guard_of_address(host, port)
+        guard = _interception.watcher_of(host, port)
         if guard is None:
             return before(host, port, *arguments, **options)
         text = (
-            f"{host}:{port} is intercepted for httpx2 and httpx, but another client connects to it; "
-            "give that one the URL of a server on a socket"
+            f"{host}:{port} is answered in the process, for clients of httpx2 and httpx, and another client connects "
+            "to it; give that one the URL of a server on a socket"
         )
         guard.note_escape("CONNECT", f"{host}:{port}", text)
         raise socket.gaierror(socket.EAI_FAIL, text)

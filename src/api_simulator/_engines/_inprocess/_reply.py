@@ -20,6 +20,8 @@ from api_simulator._engines._libraries import Library
 
 #: httpcore's bound of a head: a longer one is an error of the server's.
 MAX_HEAD_BYTES = 100 * 1024
+#: It reads so much at a time, and looks after each read whether the bound is passed.
+READ_BYTES = 64 * 1024
 
 
 class Head(NamedTuple):
@@ -89,6 +91,7 @@ class Reply:
         self._sleeper = sleeper
         self._timeout_ns = None if timeout_s is None else int(timeout_s * 1e9)
         self._read_since_ns = 0
+        self._unread = b""
 
     # What the library's transport and streams ask for
 
@@ -169,12 +172,12 @@ class Reply:
                 raise self._errors.RemoteProtocolError(str(error)) from error
             if event is not h11.NEED_DATA:
                 return event
-            got = self._exchange.step()
+            got = self._unread or self._exchange.step()
             if isinstance(got, Pause):
                 return got
             if got is Ending.RESET:
                 raise self._errors.ReadError("[Errno 104] Connection reset by peer")
-            data = b"" if got is Ending.CLOSED else got
+            data, self._unread = (b"", b"") if got is Ending.CLOSED else (got[:READ_BYTES], got[READ_BYTES:])
             if not data and self._parser.their_state == h11.SEND_RESPONSE:
                 raise self._errors.RemoteProtocolError("Server disconnected without sending a response.")
             self._parser.receive_data(data)
