@@ -16,6 +16,7 @@ NAMES = (
     "latency_in_process",
     "throughput",
     "many_routes",
+    "in_process",
     "flat_memory",
     "unmatched",
 )

@@ -104,7 +104,7 @@ def test_wrong_marker_is_refused(suite):
     result.assert_outcomes(passed=1, errors=5)
     result.stdout.fnmatch_lines(
         [
-            "test_user.py::test_name: @pytest.mark.api_simulator has no option strickt; it takes strict, engine, parity",
+            "test_user.py::test_name: @pytest.mark.api_simulator has no option strickt; it takes strict, *",
             "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, engine, parity",
             "test_user.py::test_kind: @pytest.mark.api_simulator: strict is True or False, got 'no'",
             "E *OptionError: @pytest.mark.api_simulator(engine=): expected one of auto, native, aiohttp, inprocess, *",
@@ -140,11 +140,12 @@ def test_everything_is_documented_in_the_help(suite):
     for name in (
         "--api-simulator-engine=NAME",
         "--api-simulator-strict={yes,no}",
+        "--api-simulator-parity",
         "api_simulator_engine (string)",
         "api_simulator_strict (bool)",
         "api_simulator_unused (string)",
         "api_simulator_late (string)",
-        "@pytest.mark.api_simulator(strict=True, engine='auto'): ",
+        "@pytest.mark.api_simulator(strict=True, engine='auto', parity=False): ",
         "mock_http_server -- ",
         "mock_http_server_factory [session scope] -- ",
         "fake_claude -- ",
