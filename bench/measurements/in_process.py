@@ -1,8 +1,7 @@
 """
 What a call costs without a socket, beside the client's own ``MockTransport`` and the libraries that patch a client.
 
-One process, one client each, in turns. The peers get as many routes as ours; respx tries them one after the other, so it is
-asked for the last.
+One process, one client each, in turns. respx tries its routes one after the other, so it is asked for the last.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def _asked(stack: contextlib.ExitStack) -> Iterator[tuple[str, tuple[Callable[[]
         def client(transport: Any, library: Any = library) -> Any:
             return stack.enter_context(library.Client(transport=transport, trust_env=False))
 
-        mock = client(library.MockTransport(lambda request, library=library: library.Response(200, json=BODY)))
+        mock = client(library.MockTransport(lambda _, library=library: library.Response(200, json=BODY)))
         yield f"{name}: its MockTransport", (_get(mock, 0), "baseline")
         yield f"{name}: ours, 1 route", (_get(client(few.transport()), 0), "ours")
         yield f"{name}: ours, {MANY:,} routes", (_get(client(lots.transport()), MANY // 2), "ours")

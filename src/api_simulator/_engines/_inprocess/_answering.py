@@ -182,7 +182,7 @@ def _meaning_of(name: bytes, value: bytes) -> str:
 
 def _at_once(library: Library, request: CapturedRequest, data: bytes) -> Any:
     """Return *data* as a response, or None if it is not one whole good answer."""
-    cache: dict[Any, Any] = request.answer.wire_cache if request.answer is not None else {}
+    cache = request.answer.wire_cache if request.answer is not None else {}
     # The spec's own cache: it lives as long as the spec, and the bytes in the key are those that lie in it already.
     key = (library.name, request.method == "HEAD", data)
     parsed = cache.get(key)
