@@ -124,5 +124,5 @@ class UnexpectedCallError(VerificationError):
     """A fake program was called in a way that no script fits, or could not do what its script says."""
 
 
-class EscapedRequestError(ApiSimulatorError):
+class EscapedRequestError(ApiSimulatorError, RuntimeError):
     """A request that was to be intercepted went another way."""
