@@ -18,6 +18,7 @@ NAMES = (
     "many_routes",
     "matching",
     "stream_pacing",
+    "in_process",
     "flat_memory",
     "unmatched",
     "program_start",

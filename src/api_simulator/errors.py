@@ -142,3 +142,7 @@ class RecorderStateError(ApiSimulatorError, RuntimeError):
 
 class UnrecordedStepError(VerificationError):
     """Something was asked for that the recording does not hold, or was not asked for what it holds."""
+
+
+class EscapedRequestError(ApiSimulatorError, RuntimeError):
+    """A request that was to be intercepted went another way."""

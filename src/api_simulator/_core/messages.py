@@ -147,8 +147,6 @@ class CapturedRequest(Mapping[str, Any]):
 
         connection_index: Place of the request on its connection, from 0.
 
-        raw_head: Request line and fields exactly as received, with the empty line that ends them.
-
         path_params: Values of a template's parameters (``/users/{id}``), filled in when it matched.
 
         route: The route that answered it, None if no route matched.
@@ -171,6 +169,7 @@ class CapturedRequest(Mapping[str, Any]):
     __slots__ = (
         "_cache",
         "_clock",
+        "_raw_head",
         "aborted_ns",
         "accepted_ns",
         "answer",
@@ -189,7 +188,6 @@ class CapturedRequest(Mapping[str, Any]):
         "query_string",
         "random",
         "raw_body",
-        "raw_head",
         "raw_headers",
         "raw_target",
         "received_ns",
@@ -250,7 +248,7 @@ class CapturedRequest(Mapping[str, Any]):
         self.received_ns = clock.now_ns()
         self.head_ns = self.received_ns if head_ns is None else head_ns
         self.accepted_ns = self.head_ns if accepted_ns is None else accepted_ns
-        self.raw_head = raw_head if raw_head is not None else _rebuilt_head(self)
+        self._raw_head = raw_head
         self.number = 0
         self.path_params: Mapping[str, str] = _NO_PARAMS
         self.route: MountedRoute | None = None
@@ -263,6 +261,13 @@ class CapturedRequest(Mapping[str, Any]):
         self.aborted_ns: int | None = None
         self._clock = clock
         self._cache: dict[str, Any] | None = None
+
+    @property
+    def raw_head(self) -> bytes:
+        """Request line and fields exactly as received, with the empty line that ends them."""
+        if self._raw_head is None:
+            self._raw_head = _rebuilt_head(self)
+        return self._raw_head
 
     def forget_views(self) -> None:
         """Make the views anew on their next use: the body has come."""

@@ -177,6 +177,10 @@ class Simulation:
         text = f"{request.method} {request.raw_target}: the body's iterator raised {type(error).__name__}: {error}"
         self._remember(request, Problem("stream", request, text))
 
+    def escaped(self, request: CapturedRequest, text: str) -> None:
+        """Remember a request that was to come here and went, or would have gone, somewhere else."""
+        self._remember(request, Problem("escaped", request, text))
+
     def body_arrived(self, request: CapturedRequest, body: bytes) -> None:
         """Add the body of a request that was answered before its body was read."""
         with self._lock:

@@ -28,10 +28,11 @@ from api_simulator._core.clock import SYSTEM_CLOCK
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest, percent_encode_surrogates
 from api_simulator._core.simulation import Simulation
-from api_simulator._core.streams import NOT_PULLED, SharedReader, SharedSource
+from api_simulator._core.streams import NOT_PULLED, SharedReader
 from api_simulator._core.strictness import refusal
 from api_simulator._core.wire import CONTINUE, bad_request_bytes
 from api_simulator._engines._loop import LOOP_THREAD
+from api_simulator._engines._pulls import Pulls
 
 #: A request line or a header field may be this long; more is answered with 400.
 MAX_LINE_BYTES = 64 * 1024
@@ -43,8 +44,6 @@ SENT_AT_ONCE_BYTES = 64 * 1024
 KEPT_MALFORMED_BYTES = 64 * 1024
 #: How long a connection that is closed inside an upload goes on reading, so that its client gets the answer.
 LINGER_S = 1.0
-#: How long the end of a server waits for the ends of async iterators that bodies were made from.
-_CANCEL_S = 1.0
 
 # RFC 9293 3.10.7: with a linger time of zero, close() aborts the connection by RST instead of FIN.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -54,9 +53,6 @@ _SENT = Decision((SendBytes(b""),))
 
 _EMPTY_LINE = b"\r\n\r\n"
 _NO_MORE: Any = object()
-
-#: The pieces being pulled now, whichever server's clients wait for them: one spec may be on several.
-_PULLS: dict[SharedSource, asyncio.Task[None]] = {}
 
 
 class _Arrival(NamedTuple):
@@ -414,7 +410,7 @@ class _Connection(BaseProtocol):
         if isinstance(pieces, SharedReader):
             try:
                 while (piece := pieces.next()) is NOT_PULLED:
-                    await self._serving.pulled(pieces.source)
+                    await self._serving.pulls.pulled(pieces.source)
             except StopAsyncIteration:
                 return _NO_MORE
             return piece
@@ -545,7 +541,7 @@ class AiohttpServing:
         self.simulation = simulation
         self.loop = LOOP_THREAD.acquire()
         self._connections: set[_Connection] = set()
-        self._pulls: set[asyncio.Task[None]] = set()
+        self.pulls = Pulls()
         self._count = 0
         self._server: asyncio.Server | None = None
         self._closing_lock = threading.Lock()
@@ -570,17 +566,6 @@ class AiohttpServing:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
         self.simulation.connection_closed(number)
-
-    async def pulled(self, source: SharedSource) -> None:
-        """Wait for one more piece of *source* or for its end, pulled once for all who wait for it."""
-        pull = _PULLS.get(source)
-        if pull is None:
-            # A task of its own: a reader is cancelled when its client goes away, and the others read on.
-            pull = _PULLS[source] = self.loop.create_task(source.pull())
-            self._pulls.add(pull)
-            pull.add_done_callback(self._pulls.discard)
-            pull.add_done_callback(lambda _: _PULLS.pop(source))
-        await asyncio.shield(pull)
 
     def drop_connections(self) -> None:
         """Close every open connection; the listener stays."""
@@ -611,16 +596,14 @@ class AiohttpServing:
     async def _stop(self, server: asyncio.Server) -> None:
         server.close()
         await self._drop()
-        if self._pulls:
-            for pull in self._pulls:
-                pull.cancel()
-            await asyncio.wait(self._pulls, timeout=_CANCEL_S)
+        await self.pulls.cancel()
 
 
 class AiohttpEngine:
     """The engine that is always there."""
 
     name = "aiohttp"
+    listens = True
 
     def serve(self, listener: socket.socket, simulation: Simulation) -> AiohttpServing:
         """Serve *listener* until the result is closed."""

@@ -17,13 +17,18 @@ from typing import Literal, Protocol, TypeAlias, cast
 from api_simulator._core.simulation import Simulation
 from api_simulator.errors import EngineUnavailableError, OptionError
 
-EngineName: TypeAlias = Literal["auto", "native", "aiohttp"]
+EngineName: TypeAlias = Literal["auto", "native", "aiohttp", "inprocess"]
 
 #: Every name that may be asked for, with the module that implements it.
 ENGINE_MODULES: dict[str, str] = {
     "native": "api_simulator._engines._native",
     "aiohttp": "api_simulator._engines._aiohttp",
+    "inprocess": "api_simulator._engines._inprocess",
 }
+#: Those that any client can reach, the fastest first: what ``auto`` chooses from.
+SOCKET_ENGINES = ("native", "aiohttp")
+#: Of each tuple one package is enough.
+_NEEDED_PACKAGES = {"inprocess": ("httpx2", "httpx")}
 ENVIRONMENT_VARIABLE = "API_SIMULATOR_ENGINE"
 
 
@@ -43,6 +48,8 @@ class Engine(Protocol):
     """A way to serve HTTP; a module of :data:`ENGINE_MODULES` has one as ``ENGINE``."""
 
     name: str
+    #: Whether the socket it gets must be listening; else it is only bound, and connecting is refused.
+    listens: bool
 
     def serve(self, listener: socket.socket, simulation: Simulation) -> Serving:
         """Serve *listener*, which the engine owns from now on, until the result is closed."""
@@ -89,19 +96,28 @@ def open_engine(name: str | None = None) -> Engine:
     if name is None:
         name = checked_engine_name(os.environ.get(ENVIRONMENT_VARIABLE) or "auto", origin=ENVIRONMENT_VARIABLE)
     wanted = checked_engine_name(name)
-    candidates = list(ENGINE_MODULES) if wanted == "auto" else [wanted]
+    candidates = list(SOCKET_ENGINES) if wanted == "auto" else [wanted]
     for candidate in candidates:
         if _is_installed(candidate):
             return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
-    module = ENGINE_MODULES[candidates[-1]]
     raise EngineUnavailableError(
-        f"engine {wanted!r} is not installed: there is no module {module} in this version of api-simulator; "
-        "use engine='aiohttp' or 'auto'"
+        f"engine {wanted!r} is not installed: {_what_is_missing(candidates[-1])}; use engine='aiohttp' or 'auto'"
     )
 
 
 def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(ENGINE_MODULES[name]) is not None
+    if importlib.util.find_spec(ENGINE_MODULES[name]) is None:
+        return False
+    packages = _NEEDED_PACKAGES.get(name, ())
+    return not packages or any(importlib.util.find_spec(package) is not None for package in packages)
+
+
+def _what_is_missing(name: str) -> str:
+    module = ENGINE_MODULES[name]
+    if importlib.util.find_spec(module) is None:
+        return f"there is no module {module} in this version of api-simulator"
+    extras = " or ".join(f"api-simulator[{package}]" for package in _NEEDED_PACKAGES[name])
+    return f"neither {' nor '.join(_NEEDED_PACKAGES[name])} is there; install {extras}"
 
 
 def engine_statuses() -> list[EngineStatus]:
@@ -111,13 +127,16 @@ def engine_statuses() -> list[EngineStatus]:
         if _is_installed(name):
             statuses.append(EngineStatus(name, True, f"module {module}"))
         else:
-            statuses.append(EngineStatus(name, False, f"module {module} is not part of this installation"))
+            missing = f"module {module} is not part of this installation"
+            if name in _NEEDED_PACKAGES:
+                missing = _what_is_missing(name)
+            statuses.append(EngineStatus(name, False, missing))
     return statuses
 
 
-def bind_listener(host: str, port: int) -> socket.socket:
+def bind_listener(host: str, port: int, *, listens: bool = True) -> socket.socket:
     """
-    Return a listening socket on *host* and *port* (0: any free one).
+    Return a socket on *host* and *port* (0: any free one), listening or only bound.
 
     Python owns the listener, whichever engine serves it: the port is known and taken before an
     engine starts, so there is no race for it.
@@ -129,7 +148,8 @@ def bind_listener(host: str, port: int) -> socket.socket:
             # Without it a fixed port stays taken for a minute after a server on it was closed (TIME_WAIT).
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        if listens:
+            listener.listen(1024)
         listener.setblocking(False)
     except BaseException:
         listener.close()
