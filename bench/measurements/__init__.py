@@ -20,6 +20,9 @@ NAMES = (
     "stream_pacing",
     "flat_memory",
     "unmatched",
+    "program_start",
+    "recording",
+    "recorder_crashes",
 )
 
 

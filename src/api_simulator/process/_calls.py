@@ -136,8 +136,12 @@ class ProgramCall:
             f"  {self.outcome()}, pid {self.pid}, in {self.cwd}",
             f"  stdin: {len(self.stdin)} bytes",
         ]
-        lines += [f"  {name}={_masked(name, value)}" for name, value in sorted(self.env.items())]
+        lines += [f"  {name}={value}" for name, value in sorted(self.masked_env().items())]
         return "\n".join(lines)
+
+    def masked_env(self) -> dict[str, str]:
+        """Return the environment for a report: values that look secret are masked."""
+        return {name: _masked(name, value) for name, value in self.env.items()}
 
     def __repr__(self) -> str:
         return f"<ProgramCall #{self.number} {self.command()} -> {self.outcome()}>"

@@ -35,6 +35,8 @@ Steps are played in their order; a script that runs out exits with 0:
                                by the value that the extension gave it
 ``repeat STREAM TIMES NBYTES`` write the payload TIMES times
 ``copy STREAM NBYTES``         write the content of the file whose path is the payload
+``copy-part STREAM START       write COUNT bytes of that file, or all to its end if COUNT is
+COUNT NBYTES``                 ``-``, from byte START (0 is the first)
 ``close STREAM``               close ``stdin``, ``stdout`` or ``stderr``
 ``wait MS``                    at least this many milliseconds
 ``read-line CODE NBYTES``      wait for a line of standard input that contains the payload; at
@@ -271,8 +273,11 @@ def _encode_step(step: Step) -> bytes:
             return _framed(b"fill " + stream.encode(), template)
         case Repeat(data=data, times=times, stream=stream):
             return _framed(b"repeat %s %d" % (stream.encode(), times), data)
-        case Copy(path=path, stream=stream):
+        case Copy(path=path, stream=stream, start=0, count=None):
             return _framed(b"copy " + stream.encode(), os.fsencode(path))
+        case Copy(path=path, stream=stream, start=start, count=count):
+            size = b"-" if count is None else b"%d" % count
+            return _framed(b"copy-part %s %d %s" % (stream.encode(), start, size), os.fsencode(path))
         case CloseStream(stream=closed):
             return b"close %s\n" % closed.encode()
         case Wait(ms=ms):
