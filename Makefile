@@ -51,6 +51,7 @@ bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 
 campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
 	@.venv-bench/bin/python -m bench recorder_crashes --check
+
 # Without its optional dependencies, which are the program itself for each platform.
 typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
 	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
@@ -77,7 +78,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf src/api_simulator/_native_bin
 	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .node build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf src/api_simulator/_native_bin
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
