@@ -122,3 +122,15 @@ class PatternTimeoutError(ApiSimulatorError, TimeoutError):
 
 class UnexpectedCallError(VerificationError):
     """A fake program was called in a way that no script fits, or could not do what its script says."""
+
+
+class ServiceError(ApiSimulatorError, LookupError):
+    """There is no fake service of that name, or it cannot be loaded."""
+
+
+class PluginError(ApiSimulatorError, RuntimeError):
+    """What a plug-in offers cannot be used: it raised, is of the wrong kind, or has a name that is taken."""
+
+
+class ConformanceError(VerificationError):
+    """Something of a third party does not keep the contract that it was checked against."""
