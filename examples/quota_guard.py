@@ -69,6 +69,7 @@ class QuotaGuard:
         return Verdict(False, f"{name} is {percent:g} % full", seconds_until(resets_at))
 
     def close(self) -> None:
+        """Give the connection back."""
         self._client.close()
 
 

@@ -8,12 +8,13 @@ nothing of this package until what it offers is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
+    from api_simulator._core.secrets import RedactionRule
     from api_simulator.http import CapturedRequest, ResponseSpec
 
 #: The entry-point group, and what pluggy calls the project.
@@ -21,6 +22,16 @@ GROUP = "api_simulator"
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def api_simulator_redaction_rules() -> Iterable[RedactionRule]:  # type: ignore[empty-body]
+    """
+    Return more kinds of secrets, which no recording may hold: they are redacted, and found by ``api-simulator scan``.
+
+    Asked once for each recorder. An implementation that raises makes the recorder fail: what it would have
+    redacted must not reach the disk.
+    """
 
 
 @hookspec
@@ -67,9 +78,3 @@ def api_simulator_commands() -> Mapping[str, str]:  # type: ignore[empty-body]
 
     ``run(options)`` returns an object with ``ok``, ``text`` and ``value`` (a dict of JSON types).
     """
-
-
-def all_hooks() -> tuple[str, ...]:
-    """Return the names of the hooks."""
-    known: Mapping[str, Any] = globals()
-    return tuple(name for name in known if name.startswith("api_simulator_"))

@@ -12,11 +12,13 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from api_simulator import hookspecs
+from api_simulator._core.secrets import RedactionRule
 from api_simulator.errors import PluginError
 
 if TYPE_CHECKING:
@@ -105,6 +107,19 @@ def _by_names(implementation: pluggy.HookImpl) -> Callable[..., Any]:
     # pluggy's rule, kept: an implementation takes those arguments of the hook that it names.
     names = implementation.argnames
     return lambda **arguments: implementation.function(*[arguments[name] for name in names])
+
+
+def redaction_rules() -> tuple[RedactionRule, ...]:
+    """
+    Return the plug-ins' redaction rules.
+
+    Whatever a plug-in raises is passed on: a recording that misses a rule would be worse than none.
+    """
+    rules: list[object] = list(chain.from_iterable(manager().hook.api_simulator_redaction_rules()))
+    for rule in rules:
+        if not isinstance(rule, RedactionRule):
+            raise TypeError(f"api_simulator_redaction_rules: a plug-in gave {rule!r:.100}, which is no RedactionRule")
+    return tuple(rule for rule in rules if isinstance(rule, RedactionRule))
 
 
 # What is offered: names that must be unique

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -59,12 +60,15 @@ class ApiError:
         headers: Further fields, ``retry-after`` for instance.
 
         delay_ms: Waited before it is sent.
+
+        details: For programs: an ``error_code``.
     """
 
     kind: ErrorKind
     message: str = ""
     headers: HeaderPairs = ()
     delay_ms: DelayInput = 0
+    details: Mapping[str, str] | None = None
 
     @property
     def status(self) -> int:
@@ -74,10 +78,10 @@ class ApiError:
     def body(self, request_id: str | None = None) -> dict[str, object]:
         """Return its JSON body."""
         _, error_type, usual = _KINDS[self.kind]
-        body: dict[str, object] = {
-            "type": "error",
-            "error": {"type": error_type, "message": self.message or usual},
-        }
+        error: dict[str, object] = {"type": error_type, "message": self.message or usual}
+        if self.details is not None:
+            error["details"] = dict(self.details)
+        body: dict[str, object] = {"type": "error", "error": error}
         return body if request_id is None else {**body, "request_id": request_id}
 
     def spec(self, request_id: str | None = None, headers: HeaderPairs = ()) -> ResponseSpec:

@@ -36,7 +36,7 @@ class PromptCache:
         marks, total = self._marks(request)
         known = [mark for mark in marks if self._ends_s.get(mark[0], (0.0, 0.0))[0] > now_s]
         read = known[-1][1] if known else 0
-        written = {life: 0 for life in _LIFE_S}
+        written = dict.fromkeys(_LIFE_S, 0)
         before = read
         for key, tokens, life in marks:
             if tokens > read:

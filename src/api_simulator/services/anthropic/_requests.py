@@ -21,20 +21,17 @@ from api_simulator.services.anthropic._tokens import MESSAGE_TOKENS, count_block
 MAX_BODY_BYTES = 32 * 1024 * 1024
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
-_FIELDS = frozenset(
-    """
-    billing_policy cache_control container context_management diagnostics inference_geo max_tokens mcp_servers messages
-    metadata model output_config output_format service_tier speed stop_sequences stream system temperature thinking
-    tool_choice tools top_k top_p
-    """.split()
-)
-_BLOCKS = frozenset(
-    """
-    bash_code_execution_tool_result code_execution_tool_result container_upload document image mcp_tool_result
-    mcp_tool_use redacted_thinking search_result server_tool_use text text_editor_code_execution_tool_result thinking
-    tool_result tool_use tool_search_tool_result web_fetch_tool_result web_search_tool_result
-    """.split()
-)
+_FIELDS = frozenset({
+    "billing_policy", "cache_control", "container", "context_management", "diagnostics", "inference_geo", "max_tokens",
+    "mcp_servers", "messages", "metadata", "model", "output_config", "output_format", "service_tier", "speed",
+    "stop_sequences", "stream", "system", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_p",
+})  # fmt: skip
+_BLOCKS = frozenset({
+    "bash_code_execution_tool_result", "code_execution_tool_result", "container_upload", "document", "image",
+    "mcp_tool_result", "mcp_tool_use", "redacted_thinking", "search_result", "server_tool_use", "text",
+    "text_editor_code_execution_tool_result", "thinking", "tool_result", "tool_use", "tool_search_tool_result",
+    "web_fetch_tool_result", "web_search_tool_result",
+})  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -133,7 +130,8 @@ class MessagesRequest:
         for tool in self.tools:
             yield tool, count_json({**tool, "cache_control": None}), tool.get("cache_control")
         system = self.raw.get("system") or []
-        for block in [{"type": "text", "text": system}] if isinstance(system, str) else system:
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": system}] if isinstance(system, str) else system
+        for block in blocks:
             yield ("system", block["text"]), count_block(block), block.get("cache_control")
         for message in self.messages:
             for place, block in enumerate(blocks_of(message)):
@@ -152,12 +150,14 @@ def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def read_request(body: bytes, *, betas: tuple[str, ...], key: str, counts_only: bool = False) -> MessagesRequest:
+def read_request(
+    raw: dict[str, Any], *, betas: tuple[str, ...], key: str, counts_only: bool = False
+) -> MessagesRequest:
     """
-    Return the request in *body*.
+    Return a request, checked.
 
     Args:
-        body: As received.
+        raw: Its body, see :func:`read_object`.
 
         betas: What the ``anthropic-beta`` field names.
 
@@ -168,9 +168,6 @@ def read_request(body: bytes, *, betas: tuple[str, ...], key: str, counts_only: 
     Raises:
         RefusedError: With the API's error for the first thing that is wrong.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise RefusedError(ApiError("request_too_large"))
-    raw = read_object(body)
     if not betas:
         for name in raw:
             if name not in _FIELDS:
@@ -190,6 +187,8 @@ def read_request(body: bytes, *, betas: tuple[str, ...], key: str, counts_only: 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in *body*, or refuse it."""
+    if len(body) > MAX_BODY_BYTES:
+        raise RefusedError(ApiError("request_too_large"))
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

@@ -174,7 +174,7 @@ class PromptScript:
     # How it ends and what goes wrong
 
     def stop(self, reason: str) -> PromptScript:
-        """End this turn with *reason* (``refusal``, ``pause_turn``, ``max_tokens`` …), not with what its content means."""
+        """End this turn with *reason* (``refusal``, ``pause_turn`` …), not with the one that its content means."""
         if reason not in STOP_REASONS:
             raise OptionError(f"stop: expected one of {', '.join(STOP_REASONS)}, got {reason!r}")
         self._turns[-1].stop_reason = reason

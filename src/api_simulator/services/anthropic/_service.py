@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from api_simulator._core.delays import DelayInput, Uniform, sampled_ms
+from api_simulator._core.delays import DelayInput, Uniform
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.specs import HeaderInput, HeaderPairs, ResponseSpec
 from api_simulator._core.streams import EventStream, ServerSentEvent
@@ -20,8 +20,9 @@ from api_simulator.services.anthropic._content import Block, Event, Message, Tex
 from api_simulator.services.anthropic._limits import Limits
 from api_simulator.services.anthropic._models import DEFAULT_MODELS, is_known, model_info, model_page
 from api_simulator.services.anthropic._pace import StalledStream, TokenPace, TokenStream, before
-from api_simulator.services.anthropic._requests import MessagesRequest, RefusedError, read_request
+from api_simulator.services.anthropic._requests import MessagesRequest, RefusedError, read_object, read_request
 from api_simulator.services.anthropic._script import Match, PromptScript, Responder, Turn, blocks_from
+from api_simulator.services.anthropic._threads import Threads
 from api_simulator.services.anthropic._tokens import pieces
 
 
@@ -92,6 +93,7 @@ class AnthropicService(Service[AnthropicSettings]):
         self._failures = NextAnswers()
         self._limits: dict[str, Limits] = {}
         self._cache = PromptCache(self.settings.min_cache_tokens)
+        self._threads = Threads()
         self._numbers = {"req": 0, "msg": 0, "toolu": 0}
 
     def mount(self) -> None:
@@ -161,7 +163,8 @@ class AnthropicService(Service[AnthropicSettings]):
     # Endpoints
 
     def _messages(self, request: CapturedRequest, key: str) -> ResponseSpec:
-        asked = read_request(request.body, betas=_betas(request), key=key)
+        raw = self._threads.expanded(read_object(request.body))
+        asked = read_request(raw, betas=_betas(request), key=key)
         self._check(asked)
         headers, usage = self._admit(asked)
         turn, error = self._turn(asked)
@@ -169,12 +172,13 @@ class AnthropicService(Service[AnthropicSettings]):
         if error is not None:
             raise RefusedError(replace(error, headers=(*error.headers, *headers)))
         message = self._message(asked, turn, usage)
+        self._threads.remember(asked.raw, message.id, [block.body() for block in message.blocks])
         with self.lock:
             self._limits_of(asked.key).spend_output(message.output_tokens)
         return self._streamed(message, turn, headers) if asked.stream else self._whole(message, turn, headers)
 
     def _count_tokens(self, request: CapturedRequest, key: str) -> ResponseSpec:
-        asked = read_request(request.body, betas=_betas(request), key=key, counts_only=True)
+        asked = read_request(read_object(request.body), betas=_betas(request), key=key, counts_only=True)
         self._check_model(asked.model)
         return self._spec(ResponseSpec(200, {"input_tokens": asked.input_tokens}))
 
