@@ -134,3 +134,7 @@ class PluginError(ApiSimulatorError, RuntimeError):
 
 class ConformanceError(VerificationError):
     """Something of a third party does not keep the contract that it was checked against."""
+
+
+class LivenessError(ApiSimulatorError, AssertionError):
+    """A server did not answer in time while it was busy with something else."""

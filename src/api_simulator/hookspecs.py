@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from api_simulator._core.messages import CapturedRequest
     from api_simulator._core.secrets import RedactionRule
-    from api_simulator.http import CapturedRequest, ResponseSpec
+    from api_simulator._core.specs import ResponseSpec
 
 #: The entry-point group, and what pluggy calls the project.
 GROUP = "api_simulator"

@@ -22,7 +22,8 @@ from api_simulator._core.secrets import RedactionRule
 from api_simulator.errors import PluginError
 
 if TYPE_CHECKING:
-    from api_simulator.http import CapturedRequest, ResponseSpec
+    from api_simulator._core.messages import CapturedRequest
+    from api_simulator._core.specs import ResponseSpec
 
 _lock = threading.RLock()
 _manager: pluggy.PluginManager | None = None

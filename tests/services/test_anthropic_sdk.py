@@ -15,7 +15,7 @@ import httpx2  # noqa: E402  # in both environments; the SDK itself may be on an
 from pydantic import BaseModel  # noqa: E402
 
 MODEL = "claude-sonnet-5"
-WEATHER: dict[str, object] = {
+WEATHER = {
     "name": "get_weather",
     "description": "The weather in a city.",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
@@ -40,9 +40,8 @@ def client(service):
 
 
 def ask(client, text="Hello", **options):
-    return client.messages.create(
-        **{"model": MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": text}], **options}
-    )
+    asked = {"model": MODEL, "max_tokens": 1000, "messages": [{"role": "user", "content": text}]}
+    return client.messages.create(**{**asked, **options})
 
 
 # Answers
@@ -64,7 +63,7 @@ def test_an_unscripted_prompt_is_echoed(client):
 
 def test_a_tool_turn_and_the_answer_after_it(service, client):
     service.on_prompt("weather").tool("get_weather", {"city": "Oslo"}).then_text("It rains in Oslo.")
-    messages = [{"role": "user", "content": "How is the weather?"}]
+    messages: list[object] = [{"role": "user", "content": "How is the weather?"}]
 
     first = client.messages.create(model=MODEL, max_tokens=1000, tools=[WEATHER], messages=messages)
     use = first.content[0]

@@ -121,6 +121,12 @@ class RouteTable:
                 return mounted if isinstance(answer, ResponseSpec) and answer.early else None
         return None
 
+    def unmount(self, mounted: MountedRoute) -> None:
+        """Forget one route; one that is not (or no longer) here changes nothing."""
+        if self._by_pattern.get(mounted.route.pattern) is mounted:
+            del self._by_pattern[mounted.route.pattern]
+            self._bucket(mounted.route).remove(mounted)
+
     def clear(self) -> None:
         """Forget all routes."""
         self._literal.clear()

@@ -1,25 +1,30 @@
 """
 The ``api-simulator`` command.
 
-Exit status: 0 success, 1 a check failed, 2 the command line was not understood. With ``--json``
-standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
+Exit status: 0 success, 1 a check failed or the command could not do its work, 2 the command line was not understood.
+With ``--json`` standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
-from api_simulator import __version__
-from api_simulator.cli import _doctor
+from api_simulator import __version__, plugins
 from api_simulator.cli._outcome import Outcome
+from api_simulator.errors import ApiSimulatorError, PluginError
 
 USAGE_ERROR = 2
 
-_COMMANDS = {"doctor": _doctor}
+_COMMANDS = {
+    "doctor": "api_simulator.cli._doctor",
+    "serve": "api_simulator.cli._serve",
+}
 
 
 class _UsageError(Exception):
@@ -33,7 +38,24 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
-def _parser() -> _Parser:
+def _modules() -> dict[str, ModuleType]:
+    """Return the commands there are, those of plug-ins included; one that cannot be imported is left out and told."""
+    modules = {}
+    for name, place in plugins.commands(_COMMANDS).items():
+        try:
+            modules[name] = importlib.import_module(place)
+            text, run = modules[name].HELP, modules[name].run
+            if not (isinstance(text, str) and callable(run)):
+                raise PluginError("HELP is text and run a function")  # about a plug-in, not an argument
+        except Exception as error:  # a foreign module
+            if name in _COMMANDS:
+                raise
+            modules.pop(name, None)
+            print(f"api-simulator: command {name!r} ({place}) is left out: {error!r}", file=sys.stderr)
+    return modules
+
+
+def _parser(commands_there_are: Mapping[str, ModuleType]) -> _Parser:
     # Help and version are ours: argparse would print them at once, and never as JSON. An abbreviated flag is none,
     # because --json is also looked for in command lines that cannot be parsed.
     plain: dict[str, Any] = {"add_help": False, "allow_abbrev": False}
@@ -42,9 +64,11 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_common(parser)
-    for name, module in _COMMANDS.items():
+    for name, module in commands_there_are.items():
         command = commands.add_parser(name, help=module.HELP, description=module.HELP, **plain)
         command.set_defaults(parser=command)
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(command)
         _add_common(command)
     return parser
 
@@ -63,7 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Never raises for a wrong command line: it explains on standard error, or as JSON.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    try:
+        modules = _modules()
+    except PluginError as error:
+        return _failed(error, as_json="--json" in arguments)
+    parser = _parser(modules)
     try:
         options = parser.parse_args(arguments)
         if options.help:
@@ -73,14 +101,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             value = {"ok": True, "version": __version__}
             return _print(value, f"api-simulator {__version__}", 0, as_json=options.json)
         if options.command is None:
-            raise _UsageError(f"a command is missing: {', '.join(_COMMANDS)}\n{parser.format_usage().strip()}")
+            raise _UsageError(f"a command is missing: {', '.join(modules)}\n{parser.format_usage().strip()}")
     except _UsageError as error:
         message = str(error)
         value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
         return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in arguments)
-    outcome: Outcome = _COMMANDS[options.command].run(options)
+    try:
+        outcome: Outcome = modules[options.command].run(options)
+    except ApiSimulatorError as error:
+        return _failed(error, as_json=options.json)
     value = {"ok": outcome.ok, **outcome.value}
     return _print(value, outcome.text, 0 if outcome.ok else 1, as_json=options.json)
+
+
+def _failed(error: ApiSimulatorError, *, as_json: bool) -> int:
+    value = {"ok": False, "error": {"type": type(error).__name__, "message": str(error)}}
+    return _print(value, f"api-simulator: {error}", 1, as_json=as_json)
 
 
 def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:
