@@ -309,7 +309,7 @@ ERRORS = [
     (413, "request_too_large", anthropic.APIStatusError),
     (429, "rate_limit", anthropic.RateLimitError),
     (500, "api", anthropic.InternalServerError),
-    (529, "overloaded", anthropic.InternalServerError),
+    (529, "overloaded", anthropic.APIStatusError),
 ]
 
 
