@@ -25,7 +25,8 @@ const asked = { model: "claude-sonnet-5", max_tokens: 100, messages: [{ role: "u
   const streamed = await stream.finalMessage();
   const counted = await client.messages.countTokens({ model: asked.model, messages: asked.messages });
   let refused = "";
-  try { await client.messages.create({ ...asked, model: "gpt-9" }); } catch (error) { refused = error.constructor.name; }
+  try { await client.messages.create({ ...asked, model: "gpt-9" }); }
+  catch (error) { refused = error.constructor.name; }
   console.log(JSON.stringify({ whole, streamed, deltas, counted, refused }));
 })();
 """
