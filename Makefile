@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak wheel lowest oldsdk lock clean
+.PHONY: help demo test check bench soak wheel lowest oldsdk soakservices lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -44,6 +44,9 @@ wheel: $(ready) ## build sdist and wheel, run the contract tests from the instal
 
 lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
 	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+
+soakservices: .venv-bench/.ready ## ten minutes of load on a fake service: does its memory stay flat?
+	@.venv-bench/bin/python -m bench service_soak --check
 
 oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the SDK's last 0.x line
 	@.venv-oldsdk/bin/python -m pytest tests/services/test_anthropic_sdk.py $(PYTEST_ARGS)

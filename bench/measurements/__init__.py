@@ -18,7 +18,10 @@ NAMES = (
     "many_routes",
     "flat_memory",
     "unmatched",
+    "token_streams",
 )
+#: Those that take many minutes: run only when they are asked for by name.
+LONG = ("service_soak",)
 
 
 def run(name: str, *, quick: bool) -> Result:

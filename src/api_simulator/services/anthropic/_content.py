@@ -8,12 +8,16 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from api_simulator.services.anthropic._tokens import pieces
 
 #: Name and data of an event, and whether it carries a token.
 Event: TypeAlias = tuple[str, dict[str, Any], bool]
+
+# Made once: json.dumps with options makes an encoder for each call, and there is a call for each token.
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Block(ABC):
@@ -31,7 +35,7 @@ class Block(ABC):
     def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
         """Yield its deltas, each with whether it carries a token."""
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """How many tokens it has: as many as deltas that carry one."""
         return sum(counted for _, counted in self.deltas())
@@ -141,7 +145,7 @@ class Message:
     stop_sequence: str | None = None
     usage: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def output_tokens(self) -> int:
         """How many tokens come out; the API never says 0."""
         return max(1, sum(block.tokens for block in self.blocks))
@@ -179,5 +183,4 @@ class Message:
 
 def encoded(name: str, data: dict[str, Any]) -> bytes:
     """Return an event as it stands on the wire (WHATWG HTML, section 9.2)."""
-    text = json.dumps({"type": name, **data}, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {name}\ndata: {text}\n\n".encode()
+    return f"event: {name}\ndata: {_TO_JSON({'type': name, **data})}\n\n".encode()

@@ -5,11 +5,11 @@ Move the events of an answer along the wire as a model does: a first token after
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from random import Random
 
 from api_simulator._core.clock import Clock
-from api_simulator._core.delays import Delay
+from api_simulator._core.delays import Delay, DelayInput
 from api_simulator._core.streams import PieceSource, StreamBody
 from api_simulator.services.anthropic._content import Event, encoded
 
@@ -60,34 +60,46 @@ class TokenStream(StreamBody):
     Events, of which all up to the next token go out together.
 
     Args:
-        events: Of one answer; read once.
+        events: Gives those of one answer. A function, so that the journal, which keeps the answer, keeps no bytes.
 
-        pace: Of one answer.
+        pace: Of one answer; None sends all at once.
     """
 
     content_type = "text/event-stream; charset=utf-8"
-    every_ms: TokenPace
 
-    def __init__(self, events: Iterable[Event], pace: TokenPace) -> None:
+    def __init__(self, events: Callable[[], Iterable[Event]], pace: TokenPace | None) -> None:
         self._events = events
-        self.every_ms = pace
+        self.every_ms: DelayInput = pace if pace is not None else 0
+        # Made here, on the responder's thread, and not where the answer is sent, which is everybody's.
+        self._ready = list(grouped(events())) if pace is None else None
 
     def source(self) -> PieceSource:
         """Start from the first event."""
         return self._pieces
 
+    def known_pieces(self) -> Sequence[bytes] | None:
+        """Return the pieces if none waits for its time: then they are one write."""
+        if self.every_ms != 0:
+            return None
+        ready, self._ready = self._ready, None
+        return ready if ready is not None else list(grouped(self._events()))
+
     async def _pieces(self) -> AsyncIterator[bytes]:
         # Async though it waits for nothing: the engine pulls it on its own loop, without a thread for each piece.
-        for piece in grouped(self._events):
+        for piece in grouped(self._events()):
             yield piece
 
 
 class StalledStream(TokenStream):
     """Events after which nothing more comes, with the connection open."""
 
+    def __init__(self, events: Callable[[], Iterable[Event]], pace: TokenPace) -> None:
+        super().__init__(events, pace)
+        self._pace = pace
+
     async def _pieces(self) -> AsyncIterator[bytes]:
-        pieces = list(grouped(self._events))
-        self.every_ms.stall_at = len(pieces)
+        pieces = list(grouped(self._events()))
+        self._pace.stall_at = len(pieces)
         for piece in pieces:
             yield piece
         # Never sent: the pause before it does not end.

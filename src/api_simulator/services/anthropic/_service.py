@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from api_simulator._core.delays import DelayInput, Uniform
@@ -299,17 +300,16 @@ class AnthropicService(Service[AnthropicSettings]):
     def _streamed(self, message: Message, turn: Turn, headers: HeaderPairs) -> ResponseSpec:
         rate = turn.tokens_per_s or self.settings.tokens_per_s
         pace = TokenPace(self.server.simulation.clock, rate, self.settings.jitter)
-        events: Iterator[Event] = message.events()
         body: TokenStream | EventStream
         if turn.cut_after is not None:
-            body = _cut(events, turn.cut_after, rate)
+            body = _cut(message.events(), turn.cut_after, rate)
         elif turn.stall_after is not None:
-            body = StalledStream(before(events, turn.stall_after), pace)
+            count = turn.stall_after
+            body = StalledStream(lambda: before(message.events(), count), pace)
         elif turn.broken is not None:
-            count, error = turn.broken
-            body = TokenStream(before(events, count, ("error", error.body(), False)), pace)
+            body = TokenStream(partial(_broken, message, *turn.broken), None if rate is None else pace)
         else:
-            body = TokenStream(events, pace)
+            body = TokenStream(message.events, None if rate is None else pace)
         return self._spec(ResponseSpec(200, body, [("cache-control", "no-cache"), *headers], self._ttft(turn, 0)))
 
     def _ttft(self, turn: Turn, more_ms: int) -> DelayInput:
@@ -345,6 +345,10 @@ def shortened(
             return kept, reason, sequence
         left -= block.tokens
     return kept, "tool_use" if any(isinstance(block, ToolUse) for block in kept) else "end_turn", None
+
+
+def _broken(message: Message, count: int, error: ApiError) -> Iterator[Event]:
+    return before(message.events(), count, ("error", error.body(), False))
 
 
 def _cut(events: Iterator[Event], count: int, rate: float | None) -> EventStream:
