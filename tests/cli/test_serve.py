@@ -21,6 +21,7 @@ from api_simulator.cli import main
 from api_simulator.errors import LivenessError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.testing import LivenessProbe
+from tests.docs.blocks import blocks_of
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "token-of-the-test"
@@ -323,6 +324,18 @@ def test_the_containers_command_is_one_that_this_version_knows(capsys):
 
     assert main([*json.loads(command[1]), "--check"]) == 0
     assert "/__api_simulator/ready" in text
+
+
+@pytest.mark.parametrize(("language", "suffix"), [("toml", ".toml"), ("python", ".py")])
+def test_the_files_that_the_page_shows_are_ones_that_can_be_served(language, suffix, tmp_path, capsys):
+    [block] = [block for block in blocks_of(ROOT / "docs" / "serve.md") if block.language == language]
+    file = tmp_path / f"routes{suffix}"
+    file.write_text(block.text)
+
+    assert main(["serve", "--check", "--file", str(file), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["services"] == ["claude_quota"]
+    assert any("/hello" in route for route in said["routes"])
 
 
 # Liveness

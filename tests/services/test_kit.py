@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from api_simulator import hookspecs, plugins
-from api_simulator.errors import ConformanceError, OptionError, PluginError, ServiceError
+from api_simulator.errors import ConformanceError, EngineUnavailableError, OptionError, PluginError, ServiceError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.services import NoSettings, Service, service_class, service_names
 from api_simulator.testing import run_service_conformance
@@ -182,6 +182,32 @@ def test_a_plugin_answers_unmatched_requests_and_hears_of_each_request_once():
     assert got == [200, 418, 404]
     assert plugin.heard == [("shop", "/a", 200), ("shop", "/tea", 418), ("shop", "/nowhere", 404)]
     assert [request.path for request in server.unmatched] == ["/tea", "/nowhere"]
+
+
+class OfferingEngines:
+    """A plug-in that offers engines."""
+
+    def __init__(self, **places):
+        self.places = places
+
+    @hookspecs.hookimpl
+    def api_simulator_engines(self):
+        return self.places
+
+
+def test_an_engine_of_a_plugin_serves_under_its_name():
+    with plugins.registered(OfferingEngines(acme="api_simulator._engines._aiohttp")), MockHttpServer("acme") as server:
+        server.get("/a").json(1)
+
+        assert httpx2.get(server.url("/a")).json() == 1
+
+
+def test_an_engine_that_is_not_there_is_told_as_a_built_in_one_would_be():
+    with plugins.registered(OfferingEngines(acme="no_such_package.engine")):
+        with pytest.raises(EngineUnavailableError, match="there is no module no_such_package"):
+            MockHttpServer("acme").start()
+        with pytest.raises(OptionError, match="expected one of auto, native, aiohttp, acme, got 'acne'"):
+            MockHttpServer("acne")
 
 
 # Life on a server

@@ -70,7 +70,17 @@ def checked_engine_name(name: object, *, origin: str = "engine") -> str:
     """Return *name* if there is such an engine, or raise :class:`OptionError` naming *origin*."""
     if name == "auto" or name in ENGINE_MODULES:
         return str(name)
-    raise OptionError(f"{origin}: expected one of auto, {', '.join(ENGINE_MODULES)}, got {name!r}")
+    known = _with_plugins()
+    if name in known:
+        return str(name)
+    raise OptionError(f"{origin}: expected one of auto, {', '.join(known)}, got {name!r}")
+
+
+def _with_plugins() -> dict[str, str]:
+    """Return the built-in engines and those of plug-ins, which are looked for only when a name is not built in."""
+    from api_simulator import plugins
+
+    return plugins.engines(ENGINE_MODULES)
 
 
 def open_engine(name: str | None = None) -> Engine:
@@ -92,16 +102,24 @@ def open_engine(name: str | None = None) -> Engine:
     candidates = list(ENGINE_MODULES) if wanted == "auto" else [wanted]
     for candidate in candidates:
         if _is_installed(candidate):
-            return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
-    module = ENGINE_MODULES[candidates[-1]]
+            return cast("Engine", importlib.import_module(_module_of(candidate)).ENGINE)
+    module = _module_of(candidates[-1])
     raise EngineUnavailableError(
         f"engine {wanted!r} is not installed: there is no module {module} in this version of api-simulator; "
         "use engine='aiohttp' or 'auto'"
     )
 
 
+def _module_of(name: str) -> str:
+    return ENGINE_MODULES[name] if name in ENGINE_MODULES else _with_plugins()[name]
+
+
 def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(ENGINE_MODULES[name]) is not None
+    try:
+        return importlib.util.find_spec(_module_of(name)) is not None
+    except ModuleNotFoundError:
+        # Not even the package that the module would be in.
+        return False
 
 
 def engine_statuses() -> list[EngineStatus]:
