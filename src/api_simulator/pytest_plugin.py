@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api_simulator.claude import FakeClaudeCLI
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
-    from api_simulator.services._fixture import FakeServices
+    from api_simulator.services import FakeServices
 
 MARKER = "api_simulator"
 _FIXTURES = frozenset(

@@ -95,7 +95,12 @@ class Service(ABC, Generic[SettingsT]):
 
     @property
     def requests(self) -> list[CapturedRequest]:
-        """The requests that its routes answered since the last reset, oldest first."""
+        """
+        The requests that its routes answered since the last reset, oldest first.
+
+        Raises:
+            JournalOverflowError: If the journal's bound has dropped some of its server's requests.
+        """
         return [
             request
             for request in self.server.simulation.journal.requests(None, None)

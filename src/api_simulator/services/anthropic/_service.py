@@ -26,6 +26,9 @@ from api_simulator.services.anthropic._script import Match, PromptScript, Respon
 from api_simulator.services.anthropic._threads import Threads
 from api_simulator.services.anthropic._tokens import pieces
 
+#: Limits of more keys are forgotten, the oldest first: a server that runs for long must not grow.
+MAX_KEYS = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnthropicSettings:
@@ -258,6 +261,8 @@ class AnthropicService(Service[AnthropicSettings]):
     def _limits_of(self, key: str) -> Limits:
         limits = self._limits.get(key)
         if limits is None:
+            if len(self._limits) >= MAX_KEYS:
+                del self._limits[next(iter(self._limits))]
             chosen = self.settings
             limits = self._limits[key] = Limits(
                 chosen.requests_per_minute, chosen.input_tokens_per_minute, chosen.output_tokens_per_minute
