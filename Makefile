@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak wheel lowest oldsdk soakservices lock clean
+.PHONY: help demo native test check bench soak fuzz wheel lowest oldsdk soakservices lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -21,12 +21,22 @@ help: ## show this list
 demo: $(ready) ## install, then run examples/demo.py
 	@$(python) examples/demo.py
 
+native: ## build the native stand-in of fake programs into the source tree, if cargo is there
+	@sh tools/build_stand_in.sh
+
 # Four workers on any machine: most of a test's time is waiting, and one number makes runs comparable.
-test: $(ready) ## run the tests in random order, with branch coverage and its gate
+test: $(ready) native ## run the tests in random order, with branch coverage and its gate
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
 soak: $(ready) ## run the long tests that look for leaks and races
 	@$(python) -m pytest -m soak $(PYTEST_ARGS)
+
+# Seconds for each of the targets of tests/fuzz.
+FUZZ_S ?= 600
+
+fuzz: .venv-fuzz/.ready ## fuzz the parser and the matchers by coverage (Linux, CPython 3.11 to 3.13)
+	@.venv-fuzz/bin/python -m tests.fuzz server -max_total_time=$(FUZZ_S) -max_len=2048 -print_final_stats=1
+	@.venv-fuzz/bin/python -m tests.fuzz matchers -max_total_time=$(FUZZ_S) -max_len=512 -print_final_stats=1
 
 check: $(ready) ## format, lint, types, import layers, Rust
 	@echo "ruff format --check" && $(python) -m ruff format --check --quiet
@@ -53,11 +63,12 @@ oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the S
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
+.venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml tools/make_venv.sh
 .venv-bench/.ready: requirements/bench.txt pyproject.toml tools/make_venv.sh
 .venv-lowest/.ready: requirements/lowest.txt pyproject.toml tools/make_venv.sh
 .venv-oldsdk/.ready: requirements/oldsdk.txt pyproject.toml tools/make_venv.sh
 
-.venv/.ready .venv-bench/.ready .venv-lowest/.ready .venv-oldsdk/.ready:
+.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready .venv-oldsdk/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
 	@touch $@
 
@@ -67,6 +78,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-lowest .venv-oldsdk build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf src/api_simulator/_native_bin
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

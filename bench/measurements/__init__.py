@@ -16,9 +16,12 @@ NAMES = (
     "latency_in_process",
     "throughput",
     "many_routes",
+    "matching",
+    "stream_pacing",
     "flat_memory",
     "unmatched",
     "token_streams",
+    "program_start",
 )
 #: Those that take many minutes: run only when they are asked for by name.
 LONG = ("service_soak",)

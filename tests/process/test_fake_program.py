@@ -32,6 +32,8 @@ from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.process import FakeProgram, FakePrograms, Script
 from tests.process.programs import line_of, opened, start
 
+pytestmark = pytest.mark.usefixtures("player")
+
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 

@@ -21,6 +21,8 @@ from api_simulator.process._stage import Stage
 from api_simulator.process.script import Hang, Step, Wait, Write, encode
 from tests.process.conftest import MakeStage
 
+pytestmark = pytest.mark.usefixtures("player")
+
 
 def test_a_stage_belongs_to_its_user_only(make_stage: MakeStage):
     stage = make_stage()

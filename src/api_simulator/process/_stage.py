@@ -3,8 +3,9 @@ The folder in which a fake program lives: executable, script, and what its invoc
 
 ::
 
-    bin/NAME      what the code under test starts
-    player        the player's bytecode, loaded by bin/NAME
+    bin/NAME      what the code under test starts: the native stand-in or the Python player
+    python/NAME   the Python player, where bin/NAME is the stand-in and may hand over to it
+    player        the player's bytecode, loaded by the Python player
     player-steps  that of its rarer steps, loaded by the player when one of them comes
     script        what to play; replaced as a whole, so that an invocation always finds a complete one
     calls/        a file for each invocation
@@ -29,6 +30,7 @@ import threading
 from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
+from api_simulator.process import _stand_in
 from api_simulator.process._calls import CallsFolder, ProgramCall
 from api_simulator.process._executable import (
     launcher,
@@ -56,7 +58,7 @@ class Stage:
         executable: What to start.
 
     Raises:
-        UnsupportedPlatformError: On Windows.
+        UnsupportedPlatformError: On Windows, and where the native stand-in is required and absent.
     """
 
     def __init__(self, program: str, *, extension: str | None = None, interpreter: str | None = None) -> None:
@@ -82,9 +84,16 @@ class Stage:
             (self.folder / name).mkdir()
         (self.folder / "player").write_bytes(player_bytecode(extension))
         (self.folder / "player-steps").write_bytes(steps_bytecode())
-        for name, content in launcher(str(self.folder), interpreter).items():
-            place = self.executable if name == "launcher" else self.folder / name
-            write_executable(place, content)
+        # A script with an extension is never plain: the stand-in would only be in the way.
+        stand_in = None if extension else _stand_in.chosen()
+        program = self.executable
+        if stand_in is not None:
+            # Of the same name, which is what the process is called in a list of processes.
+            program = self.folder / "python" / program.name
+            program.parent.mkdir()
+            write_executable(self.executable, _stand_in.executable(stand_in, str(self.folder), str(program)))
+        for name, content in launcher(str(self.folder), interpreter, is_handed_over=stand_in is not None).items():
+            write_executable(program if name == "launcher" else self.folder / name, content)
         os.mkfifo(self.folder / "leash", 0o600)
         # Read and write: opening it for writing only would fail, as nobody reads yet.
         self._leash = os.open(self.folder / "leash", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
