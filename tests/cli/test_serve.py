@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from api_simulator.cli import main
+from api_simulator.cli._site import Site
 from api_simulator.errors import LivenessError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.testing import LivenessProbe
@@ -193,6 +194,31 @@ def test_a_changed_file_is_taken_anew_and_a_wrong_one_is_not(serving, tmp_path, 
 
     assert (first[1], second[1], third[1]) == ({"v": 1}, {"v": 22}, {"v": 22})
     assert name in str(complaint["error"])
+
+
+def test_a_route_that_is_taken_out_of_the_file_is_gone_and_the_journal_stays(tmp_path):
+    file = tmp_path / "routes.json"
+    file.write_text('{"routes": [{"path": "/a", "answer": {}}, {"path": "/b", "answer": {}}]}')
+    server = MockHttpServer(strict=False)
+    site = Site(server, [], {}, file)
+    with server:
+        before = [status_of(server.url(path)) for path in ("/a", "/b")]
+        file.write_text('{"routes": [{"path": "/b", "answer": {"status": 201}}]}')
+        said = site.reload_if_changed()
+        after = [status_of(server.url(path)) for path in ("/a", "/b")]
+
+        assert (before, said, after) == ([200, 200], "", [404, 201])
+        assert site.reload_if_changed() is None
+        assert server.request_count() == 4
+
+
+def status_of(url):
+    host, _, path = url.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=WAIT_S)
+    connection.request("GET", f"/{path}")
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_a_request_under_way_is_finished_at_the_end(serving, tmp_path):
