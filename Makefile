@@ -11,11 +11,11 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench soak fuzz wheel lowest oldsdk soakservices lock clean
+.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest oldsdk soakservices lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 	@echo "PYTHON=python3.13 chooses the interpreter of a new .venv (make clean removes the old one)."
 
 demo: $(ready) ## install, then run examples/demo.py
@@ -49,11 +49,17 @@ check: $(ready) ## format, lint, types, import layers, Rust
 bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
+campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
+	@.venv-bench/bin/python -m bench recorder_crashes --check
+# Without its optional dependencies, which are the program itself for each platform.
+typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
+	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
-lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
-	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
+	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
 
 soakservices: .venv-bench/.ready ## ten minutes of load on a fake service: does its memory stay flat?
 	@.venv-bench/bin/python -m bench service_soak --check
@@ -78,7 +84,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf src/api_simulator/_native_bin
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,8 @@ NAMES = (
     "unmatched",
     "token_streams",
     "program_start",
+    "recording",
+    "recorder_crashes",
 )
 #: Those that take many minutes: run only when they are asked for by name.
 LONG = ("service_soak",)

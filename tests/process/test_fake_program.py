@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pexpect
 import pytest
 
 from api_simulator import render_timeline
@@ -483,6 +484,14 @@ def by_terminal() -> bytes:
     return heard.removeprefix(b"question\r\n").replace(b"\r\n", b"\n")
 
 
+def by_pexpect() -> bytes:
+    with pexpect.spawn("git", ["x"], timeout=30) as terminal:
+        terminal.sendline("question")
+        terminal.expect(pexpect.EOF)
+    assert isinstance(terminal.before, bytes)
+    return terminal.before.removeprefix(b"question\r\n").replace(b"\r\n", b"\n")
+
+
 def by_cleared_environment() -> bytes:
     return start("git", "x", input=b"question\n", env={"PATH": os.environ["PATH"]}).stdout
 
@@ -498,6 +507,7 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "anyio on asyncio": lambda: anyio.run(by_anyio, backend="asyncio"),
     "anyio on trio": lambda: anyio.run(by_anyio, backend="trio"),
     "a terminal": by_terminal,
+    "pexpect": by_pexpect,
     "a shell": by_shell,
     "a cleared environment": by_cleared_environment,
 }

@@ -18,8 +18,6 @@ from api_simulator.cli._outcome import Outcome
 from api_simulator.errors import ApiSimulatorError
 from api_simulator.process import _stand_in
 
-HELP = "say what works in this environment, and why something does not"
-
 #: Distributions that make a feature available, with the extra that installs them.
 _OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp", "PyYAML": "yaml"}
 

@@ -119,9 +119,9 @@ def _is_open_for_writing(place: Path) -> bool:
 
 
 @cache
-def player_bytecode(extension: str | None) -> bytes:
-    """Return the player, and the extension of that module name, as the launcher loads them."""
-    return marshal.dumps((_code("api_simulator.process._player"), _code(extension) if extension else None))
+def player_bytecode(extension: tuple[str, ...]) -> bytes:
+    """Return the player, and the extension made of the modules of these names, as the launcher loads them."""
+    return marshal.dumps((_code("api_simulator.process._player"), tuple(_code(name) for name in extension)))
 
 
 @cache
