@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api_simulator.codex import FakeCodexCLI
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
+    from api_simulator.services import FakeServices
 
 MARKER = "api_simulator"
 _FIXTURES = frozenset(
@@ -29,6 +30,7 @@ _FIXTURES = frozenset(
         "fake_claude",
         "fake_codex",
         "fake_program",
+        "fake_service",
         "refused_port",
         "silent_port",
         "unanswered_port",
@@ -254,6 +256,36 @@ def fake_program() -> Iterator[FakePrograms]:
 
     with FakePrograms() as programs:
         yield programs
+
+
+@pytest.fixture
+def fake_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServices]:
+    """
+    A function that starts a ready-made fake service on a server of its own: ``fake_service("anthropic")``.
+
+    Settings are keywords. A request that the service does not know fails the test, as on ``mock_http_server``.
+    """
+    __tracebackhide__ = True
+    from api_simulator._plugin.session import bypass_proxy, session_of, state_of
+    from api_simulator.services._fixture import start_service
+
+    item: pytest.Item = request.node
+    session, servers = session_of(request.config), state_of(item).servers
+    bypass_proxy(monkeypatch)
+    started: list[MockHttpServer] = []
+
+    def new_server(name: str) -> MockHttpServer:
+        started.append(session.new_server(state_of(item).marked, name=name))
+        servers.append(started[-1])
+        return started[-1]
+
+    def start(name: str, **settings: Any) -> Any:
+        __tracebackhide__ = True
+        return start_service(new_server, name, settings)
+
+    yield start
+    for server in started:
+        session.retire(server, item.nodeid)
 
 
 @pytest.fixture
