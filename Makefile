@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak wheel lowest lock clean
+.PHONY: help demo test check bench soak fuzz wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -27,6 +27,13 @@ test: $(ready) ## run the tests in random order, with branch coverage and its ga
 
 soak: $(ready) ## run the long tests that look for leaks and races
 	@$(python) -m pytest -m soak $(PYTEST_ARGS)
+
+# Seconds for each of the targets of tests/fuzz.
+FUZZ_S ?= 600
+
+fuzz: .venv-fuzz/.ready ## fuzz the parser and the matchers by coverage (Linux, CPython 3.11 to 3.13)
+	@.venv-fuzz/bin/python -m tests.fuzz server -max_total_time=$(FUZZ_S) -max_len=2048 -print_final_stats=1
+	@.venv-fuzz/bin/python -m tests.fuzz matchers -max_total_time=$(FUZZ_S) -max_len=512 -print_final_stats=1
 
 check: $(ready) ## format, lint, types, import layers, Rust
 	@echo "ruff format --check" && $(python) -m ruff format --check --quiet
@@ -47,10 +54,11 @@ lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed de
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
+.venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml tools/make_venv.sh
 .venv-bench/.ready: requirements/bench.txt pyproject.toml tools/make_venv.sh
 .venv-lowest/.ready: requirements/lowest.txt pyproject.toml tools/make_venv.sh
 
-.venv/.ready .venv-bench/.ready .venv-lowest/.ready:
+.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
 	@touch $@
 
@@ -60,6 +68,6 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

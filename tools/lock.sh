@@ -19,6 +19,7 @@ package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra js
 compile dev.txt $package requirements/test.in requirements/dev.in
 # The others share dev.txt's versions where they share a package.
 compile test.txt $package requirements/test.in -c requirements/dev.txt
+compile fuzz.txt $package requirements/test.in requirements/fuzz.in -c requirements/dev.txt
 compile bench.txt $package requirements/bench.in -c requirements/dev.txt
 compile lowest.txt $package requirements/lowest.in --resolution lowest-direct
 

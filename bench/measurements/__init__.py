@@ -16,6 +16,8 @@ NAMES = (
     "latency_in_process",
     "throughput",
     "many_routes",
+    "matching",
+    "stream_pacing",
     "flat_memory",
     "unmatched",
 )

@@ -233,7 +233,7 @@ _PARSING = (
     ),
     Requirement(
         "parse:framing:coding",
-        "A transfer coding that does not end in chunked is refused.",
+        "Transfer codings that do not end in one chunked, or come with HTTP/1.0, are refused.",
         "RFC 9112 6.3",
         needs=_PARSER,
     ),
@@ -247,7 +247,12 @@ _PARSING = (
     Requirement("parse:syntax:folding", "A field folded over two lines is refused.", "RFC 9112 5.2", _PARSER),
     Requirement("parse:syntax:fields", "A field that is none is refused.", "RFC 9112 5", _PARSER),
     Requirement("parse:syntax:host", "HTTP/1.1 without Host, or with two, is refused.", "RFC 9112 3.2", _PARSER),
-    Requirement("parse:syntax:request-line", "A request line that is none is refused.", "RFC 9112 3", _PARSER),
+    Requirement(
+        "parse:syntax:request-line",
+        "A request line that is none, or of another version, is refused.",
+        "RFC 9112 3",
+        _PARSER,
+    ),
     Requirement(
         "parse:refusal:answer", "What is refused gets 400 and the end of its connection.", "RFC 9112 9.6", _PARSER
     ),

@@ -127,7 +127,7 @@ def explain(item: pytest.Item, report: pytest.TestReport) -> None:
     if events:
         seeds = {server.seed for server in state.servers if server.uses_chance}
         title = f"api-simulator timeline{''.join(f' (seed {seed})' for seed in sorted(seeds))}"
-        report.sections.append((title, timeline.render(events, start_ns=state.started_ns)))
+        report.sections.append((title, timeline.render(events)))
     unused = [text for server in state.servers for text in server.verdict().unused if text not in report.longreprtext]
     if unused and report.when == "call":
         report.sections.append(("api-simulator routes never called", "\n".join(unused)))
