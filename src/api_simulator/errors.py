@@ -126,3 +126,7 @@ class UnexpectedCallError(VerificationError):
 
 class EscapedRequestError(ApiSimulatorError):
     """A request that was to be intercepted went another way."""
+
+
+class VirtualTimeError(ApiSimulatorError, RuntimeError):
+    """Virtual time cannot go on without guessing: something waits that the clock does not see."""
