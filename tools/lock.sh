@@ -14,7 +14,7 @@ compile() {
         ${UPGRADE:+--upgrade} --output-file "requirements/$output" "$@" >/dev/null
 }
 
-package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra jsonschema --extra multipart --extra regex"
+package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra jsonschema --extra multipart --extra regex --extra virtual-time"
 
 compile dev.txt $package requirements/test.in requirements/dev.in
 # The others share dev.txt's versions where they share a package.

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 #: Loops count in floats: what is within this of a whole microsecond was asked for as one.
 _FLOAT_NOISE_NS = 50
+#: And what is shorter than this is no time, but the last bit of a float.
+_LAST_BIT_S = 2e-9
 
 
 class VirtualTime:
@@ -32,12 +34,17 @@ class VirtualTime:
         self.start_ns = -(-monotonic_ns // 1_000_000_000) * 1_000_000_000
         self.epoch_start_s = epoch_ns // 1_000_000_000
         self.elapsed_ns = 0
+        self._nudge_s = 0.0
         self._moved = moved
         self._lock = threading.Lock()
 
     def now_ns(self) -> int:
         """Return the reading on the monotonic scale."""
         return self.start_ns + self.elapsed_ns
+
+    def reading_s(self) -> float:
+        """Return the reading in seconds, as loops compute with it."""
+        return self.now_ns() / 1e9 + self._nudge_s
 
     def epoch_s(self, monotonic_ns: int) -> float:
         """Return a reading as seconds since 1970."""
@@ -50,15 +57,20 @@ class VirtualTime:
             step_ns = reading_ns - self.now_ns()
             if step_ns > 0:
                 self.elapsed_ns += step_ns
+                self._nudge_s = 0.0
                 self._moved(step_ns)
 
+    def pass_idle(self, seconds: float) -> None:
+        """
+        Go on by what a loop has computed to be left until its next timer, and by no more than was asked for.
 
-def nanoseconds(seconds: float) -> int:
-    """
-    Return what to go on by so that at least *seconds* have passed, one at least.
-
-    Loops take differences of large floats, so that a tenth of a second comes as 0.10000000009.
-    """
-    exact = seconds * 1e9
-    whole = round(exact / 1000) * 1000
-    return max(1, whole if abs(exact - whole) < _FLOAT_NOISE_NS else math.ceil(exact))
+        Loops take differences of large floats: a tenth of a second comes as 0.10000000009, and a timer
+        that is due as 0.00000000001.
+        """
+        if seconds < _LAST_BIT_S:
+            # The loop must see a later time, or it would ask for ever; nobody has asked for a nanosecond.
+            self._nudge_s += max(seconds, math.ulp(self.reading_s()))
+            return
+        exact = seconds * 1e9
+        whole = round(exact / 1000) * 1000
+        self.move_to(self.now_ns() + (whole if abs(exact - whole) < _FLOAT_NOISE_NS else math.ceil(exact)))

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from api_simulator._core import real_time
 from api_simulator._core.clock import SYSTEM_CLOCK, current_clock, put_in
-from api_simulator._core.virtual import VirtualTime, nanoseconds
+from api_simulator._core.virtual import VirtualTime
 from api_simulator.errors import VirtualTimeError
 from api_simulator.virtual_time import _reach
 from api_simulator.virtual_time._sleeps import Sleep, caller, place
@@ -139,6 +139,10 @@ class VirtualClock:
         """Return the reading, on the scale of the machine's monotonic clock."""
         return self._time.now_ns()
 
+    def reading_s(self) -> float:
+        """Return the reading in seconds."""
+        return self._time.reading_s()
+
     def epoch_s(self, monotonic_ns: int) -> float:
         """Return a reading as seconds since 1970."""
         return self._time.epoch_s(monotonic_ns)
@@ -211,7 +215,7 @@ class VirtualClock:
     def idle(self, seconds: float) -> None:
         """Let the time pass after which a loop has something to do."""
         self.check()
-        self._time.move_to(self.now_ns() + nanoseconds(seconds))
+        self._time.pass_idle(seconds)
 
     def check(self) -> None:
         """

@@ -39,7 +39,7 @@ def _seconds(original: Callable[[], float]) -> Callable[[], float]:
     @wraps(original)
     def reading() -> float:
         clock = _reach.running()
-        return original() if clock is None else clock.now_ns() / 1e9
+        return original() if clock is None else clock.reading_s()
 
     return reading
 

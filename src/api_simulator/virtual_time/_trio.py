@@ -46,7 +46,7 @@ def put_in() -> None:
 def _mock_clock(clock: VirtualClock, kind: Any) -> Any:
     made = kind(autojump_threshold=0)
     # The base it was made with is real; set by ``rate`` again, which reads it.
-    made._real_clock = lambda: clock.elapsed
+    made._real_clock = lambda: clock.reading_s()
     made.rate = 1.0
     waiting = _Waiting(clock)
     made._autojump = waiting.jump
