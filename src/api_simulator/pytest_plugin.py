@@ -75,7 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and refuse option values that do not exist."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(strict=True, engine='auto', parity=False, virtual_time=False): settings of mock_http_server for one test",
+        f"{MARKER}(strict=True, engine='auto', parity=False, virtual_time=False): settings of mock_http_server and of "
+        "time for one test",
     )
     for name in ("api_simulator_unused", "api_simulator_late"):
         if config.getini(name) not in ("list", "fail"):
@@ -251,7 +252,6 @@ def fake_program() -> Iterator[FakePrograms]:
     """
     __tracebackhide__ = True
     from api_simulator.process import FakePrograms
-    from api_simulator.virtual_time import VirtualClock
 
     with FakePrograms() as programs:
         yield programs

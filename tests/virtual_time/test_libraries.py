@@ -158,9 +158,12 @@ def test_sdk_backs_off_from_half_a_second_to_eight(clock, server, blocking, on_a
     """The SDK's own retries, to the last: doubled up to 8 s, each up to a quarter shorter by chance."""
     route = server.post(path).status(503).json({})
 
-    with blocking(api_key="k", base_url=BASE, max_retries=8, http_client=httpx2.Client(transport=server.transport())) as client:
-        with pytest.raises(failure):
-            call(client)
+    http_client = httpx2.Client(transport=server.transport())
+    with (
+        blocking(api_key="k", base_url=BASE, max_retries=8, http_client=http_client) as client,
+        pytest.raises(failure),
+    ):
+        call(client)
 
     route.assert_backoff([0.5, 1, 2, 4, 8, 8, 8, 8], jitter=0.25, slack_s=0)
     route.assert_min_interval(0.375)
@@ -175,9 +178,11 @@ def test_sdk_passes_an_outage_with_retry_after(blocking, on_a_loop, call, path, 
         busy = MockResponseSpec(429, headers={"Retry-After": "60"})
         route = server.post(path).sequence(*[busy] * 10, 400)
         http_client = httpx2.Client(transport=server.transport())
-        with blocking(api_key="k", base_url=BASE, max_retries=20, http_client=http_client) as client:
-            with pytest.raises((anthropic.BadRequestError, openai.BadRequestError)):
-                call(client)
+        with (
+            blocking(api_key="k", base_url=BASE, max_retries=20, http_client=http_client) as client,
+            pytest.raises((anthropic.BadRequestError, openai.BadRequestError)),
+        ):
+            call(client)
         route.assert_honours_retry_after(slack_s=0)
         return len(route.requests)
 

@@ -94,5 +94,5 @@ def current_clock() -> Clock:
 
 def put_in(clock: Clock) -> None:
     """Let *clock* be that of servers made from now on."""
-    global _current  # noqa: PLW0603  # one process has one present
+    global _current  # one process has one present
     _current = clock

@@ -67,9 +67,10 @@ class VirtualTime:
         Loops take differences of large floats: a tenth of a second comes as 0.10000000009, and a timer
         that is due as 0.00000000001.
         """
-        if seconds < _LAST_BIT_S:
+        last_bit_s = math.ulp(self.reading_s())
+        if seconds <= max(_LAST_BIT_S, last_bit_s):
             # The loop must see a later time, or it would ask for ever; nobody has asked for a nanosecond.
-            self._nudge_s += max(seconds, math.ulp(self.reading_s()))
+            self._nudge_s += max(seconds, last_bit_s)
             return
         exact = seconds * 1e9
         whole = round(exact / 1000) * 1000

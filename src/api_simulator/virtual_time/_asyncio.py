@@ -50,7 +50,10 @@ def _selecting(original: Callable[..., _Ready]) -> Callable[..., _Ready]:
 
 
 def _wait(
-    clock: VirtualClock, selector: selectors.BaseSelector, ready: Callable[[float | None], _Ready], timeout: float | None
+    clock: VirtualClock,
+    selector: selectors.BaseSelector,
+    ready: Callable[[float | None], _Ready],
+    timeout: float | None,
 ) -> _Ready:
     found = ready(0)
     if found or (timeout is not None and timeout <= 0):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import operator
 import sys
 import time
 from collections.abc import Callable
@@ -60,11 +61,13 @@ def _blocking(original: Callable[[float], None]) -> Callable[[float], None]:
         if clock is None:
             original(seconds)
             return
-        wanted_s = float(seconds)
+        # The real one takes no other numbers, and refuses those below nought and beyond all bounds in its own words.
+        wanted_s = seconds if isinstance(seconds, float) else operator.index(seconds)
+        if not 0 <= wanted_s < math.inf:
+            original(wanted_s)
         clock.slept(wanted_s, sys._getframe(1))
-        # What the real one refuses it refuses here too.
-        if _reach.owned() is None or not 0 <= wanted_s < math.inf:
-            original(seconds)
+        if _reach.owned() is None:
+            original(wanted_s)
         else:
             clock.sleep(wanted_s)
 

@@ -8,6 +8,8 @@ it is for asyncio where its loop waits.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from api_simulator._core import real_time
@@ -41,6 +43,22 @@ def put_in() -> None:
         return original() if clock is None else _mock_clock(clock, testing.MockClock)
 
     _reach.replace(runs, "SystemClock", default_clock)
+    trio = loaded_module("trio")
+    _reach.replace(trio, "run", _running(trio.run))
+
+
+def _running(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def run(*arguments: Any, **options: Any) -> Any:
+        clock = _reach.owned()
+        try:
+            return original(*arguments, **options)
+        finally:
+            if clock is not None and clock.failure is not None:
+                # In place of the cancellation that it was ended by.
+                raise VirtualTimeError(clock.failure) from None
+
+    return run
 
 
 def _mock_clock(clock: VirtualClock, kind: Any) -> Any:
@@ -61,9 +79,18 @@ class _Waiting:
         self._deadline_s: float | None = None
 
     def jump(self) -> None:
-        """Nothing is ready: go to the next deadline, unless something works or a socket is waited for."""
-        clock = self._clock
+        """Nothing is ready: let the time pass, or end the run if that cannot be."""
         trio = loaded_module("trio")
+        try:
+            self._pass(trio)
+        except VirtualTimeError:
+            # Raised here it would be a bug of trio's, which drops all tasks as they are. The root's innermost
+            # nursery holds the main task and nothing else.
+            trio.lowlevel.current_root_task().child_nurseries[-1].cancel_scope.cancel()
+
+    def _pass(self, trio: Any) -> None:
+        """Go to the next deadline, unless something works or a socket is waited for."""
+        clock = self._clock
         statistics = trio.lowlevel.current_statistics()
         step_s = statistics.seconds_to_next_deadline
         works = clock.at_work() or _in_threads(trio)

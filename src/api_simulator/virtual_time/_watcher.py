@@ -7,7 +7,6 @@ neither used the processor nor wanted to, waits for something.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -71,9 +70,7 @@ class Watcher:
             looks = looks + 1 if at == stood and not self.is_seen and not self._anybody_runs() else 0
             stood = at
             if looks >= STANDS_S / _LOOK_EVERY_S and not _is_ours(waiting := _outermost_wait(frame)):
-                self.note(
-                    f"thread {self._name()} waits at {place(waiting)} in {waiting.f_code.co_qualname}"
-                )
+                self.note(f"thread {self._name()} waits at {place(waiting)} in {waiting.f_code.co_qualname}")
             # A frame kept alive keeps alive what its function holds.
             del frame
 
@@ -85,19 +82,16 @@ class Watcher:
         if not _TASKS.is_dir():
             return False
         own = str(threading.get_native_id())
-        for task in os.listdir(_TASKS):
-            if task != own and _state(task) in ("R", "D"):
-                return True
-        return False
+        return any(task.name != own and _state(task) in ("R", "D") for task in _TASKS.iterdir())
 
     def _name(self) -> str:
         threads = [thread for thread in threading.enumerate() if thread.ident == self._ident]
         return threads[0].name if threads else "of the clock"
 
 
-def _state(task: str) -> str:
+def _state(task: Path) -> str:
     try:
-        stat = (_TASKS / task / "stat").read_text(encoding="utf-8", errors="replace")
+        stat = (task / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
     # The name, in brackets, may hold anything.
