@@ -11,18 +11,21 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak fuzz wheel lowest lock clean
+.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest oldsdk soakservices lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 	@echo "PYTHON=python3.13 chooses the interpreter of a new .venv (make clean removes the old one)."
 
 demo: $(ready) ## install, then run examples/demo.py
 	@$(python) examples/demo.py
 
+native: ## build the native stand-in of fake programs into the source tree, if cargo is there
+	@sh tools/build_stand_in.sh
+
 # Four workers on any machine: most of a test's time is waiting, and one number makes runs comparable.
-test: $(ready) ## run the tests in random order, with branch coverage and its gate
+test: $(ready) native ## run the tests in random order, with branch coverage and its gate
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
 soak: $(ready) ## run the long tests that look for leaks and races
@@ -46,19 +49,33 @@ check: $(ready) ## format, lint, types, import layers, Rust
 bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
+campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
+	@.venv-bench/bin/python -m bench recorder_crashes --check
+
+# Without its optional dependencies, which are the program itself for each platform.
+typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
+	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
-lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
-	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
+	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
+
+soakservices: .venv-bench/.ready ## ten minutes of load on a fake service: does its memory stay flat?
+	@.venv-bench/bin/python -m bench service_soak --check
+
+oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the SDK's last 0.x line
+	@.venv-oldsdk/bin/python -m pytest tests/services/test_anthropic_sdk.py $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
 .venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml tools/make_venv.sh
 .venv-bench/.ready: requirements/bench.txt pyproject.toml tools/make_venv.sh
 .venv-lowest/.ready: requirements/lowest.txt pyproject.toml tools/make_venv.sh
+.venv-oldsdk/.ready: requirements/oldsdk.txt pyproject.toml tools/make_venv.sh
 
-.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready:
+.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready .venv-oldsdk/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
 	@touch $@
 
@@ -68,6 +85,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf src/api_simulator/_native_bin
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

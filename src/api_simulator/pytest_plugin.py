@@ -17,8 +17,10 @@ import pytest
 
 if TYPE_CHECKING:
     from api_simulator.claude import FakeClaudeCLI
+    from api_simulator.codex import FakeCodexCLI
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
+    from api_simulator.services import FakeServices
     from api_simulator.virtual_time import VirtualClock
 
 MARKER = "api_simulator"
@@ -27,7 +29,9 @@ _FIXTURES = frozenset(
         "mock_http_server",
         "mock_http_server_factory",
         "fake_claude",
+        "fake_codex",
         "fake_program",
+        "fake_service",
         "refused_port",
         "silent_port",
         "unanswered_port",
@@ -244,6 +248,24 @@ def fake_claude() -> Iterator[FakeClaudeCLI]:
 
 
 @pytest.fixture
+def fake_codex() -> Iterator[FakeCodexCLI]:
+    """
+    A stand-in for the ``codex`` program, not yet on PATH.
+
+    ``with fake_codex:`` puts it there, ``fake_codex.run()`` runs it, ``fake_codex.executable`` is its path.
+    """
+    from api_simulator.codex import FakeCodexCLI
+
+    cli = FakeCodexCLI()
+    # As fake_claude: it can be run and entered again after its block, and is closed here.
+    cli._closes_at_exit = False
+    try:
+        yield cli
+    finally:
+        cli.close()
+
+
+@pytest.fixture
 def fake_program() -> Iterator[FakePrograms]:
     """
     A function that puts a stand-in for a program on PATH, for the rest of the test: ``fake_program("git")``.
@@ -255,6 +277,36 @@ def fake_program() -> Iterator[FakePrograms]:
 
     with FakePrograms() as programs:
         yield programs
+
+
+@pytest.fixture
+def fake_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServices]:
+    """
+    A function that starts a ready-made fake service on a server of its own: ``fake_service("anthropic")``.
+
+    Settings are keywords. A request that the service does not know fails the test, as on ``mock_http_server``.
+    """
+    __tracebackhide__ = True
+    from api_simulator._plugin.session import bypass_proxy, session_of, state_of
+    from api_simulator.services._fixture import start_service
+
+    item: pytest.Item = request.node
+    session, servers = session_of(request.config), state_of(item).servers
+    bypass_proxy(monkeypatch)
+    started: list[MockHttpServer] = []
+
+    def new_server(name: str) -> MockHttpServer:
+        started.append(session.new_server(state_of(item).marked, name=name))
+        servers.append(started[-1])
+        return started[-1]
+
+    def start(name: str, **settings: Any) -> Any:
+        __tracebackhide__ = True
+        return start_service(new_server, name, settings)
+
+    yield start
+    for server in started:
+        session.retire(server, item.nodeid)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ def test_auto_takes_an_engine_that_is_installed():
 
 
 def test_unknown_engine_is_refused_with_the_names_there_are():
-    with pytest.raises(OptionError, match=r"engine: expected one of auto, native, aiohttp, got 'netty'"):
+    with pytest.raises(OptionError, match=r"engine: expected one of auto, native, aiohttp, inprocess, got 'netty'"):
         checked_engine_name("netty")
 
 

@@ -16,7 +16,7 @@ import httpx
 import httpx2
 import pytest
 
-from api_simulator.errors import EscapedRequestError, MissingExtraError, OptionError, SpecError, VerificationError
+from api_simulator.errors import EscapedRequestError, OptionError, SpecError, VerificationError
 from api_simulator.http import MockHttpServer, ResponseSpec, chunks
 
 PATIENCE_S = 30.0
@@ -76,11 +76,15 @@ def patchable():
 def test_everything_is_as_it_was_when_the_last_block_ends_however_that_ends(server):
     before = patchable()
 
-    with pytest.raises(LookupError), server.intercept(URL):
-        with server.intercept("http://other.example.com"):
-            pass
-        assert patchable() != before
-        raise LookupError
+    def block():
+        with server.intercept(URL):
+            with server.intercept("http://other.example.com"):
+                pass
+            assert patchable() != before
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        block()
 
     assert patchable() == before
 
@@ -320,14 +324,20 @@ def test_pieces_that_are_known_are_a_response_too():
 
 @pytest.mark.parametrize("spec", [ResponseSpec(delay_ms=1), ResponseSpec(fault="HANG")], ids=["delay", "fault"])
 def test_what_happens_is_no_response(spec):
-    with pytest.raises(SpecError, match="server.transport"):
+    with pytest.raises(SpecError, match="a delay, a pause, a fault"):
         spec.to_httpx2()
 
 
-def test_respx_missing_is_told():
-    done = run(
-        BLOCKED.format(blocked=("respx",))
-        + "with MockHttpServer() as server:\n    try:\n        server.respx_router()\n    except Exception as e:\n        print(type(e).__name__)\n"
-    )
+WITHOUT_RESPX = """
+with MockHttpServer() as server:
+    try:
+        server.respx_router()
+    except Exception as error:
+        print(type(error).__name__, "api-simulator[httpx]" in str(error))
+"""
 
-    assert done.stdout.strip() == MissingExtraError.__name__, done.stderr
+
+def test_without_respx_the_router_names_the_extra():
+    done = run(BLOCKED.format(blocked=("respx",)) + WITHOUT_RESPX)
+
+    assert done.stdout == "MissingExtraError True\n", done.stderr

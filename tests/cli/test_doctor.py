@@ -8,9 +8,11 @@ from importlib import metadata
 
 import pytest
 
-from api_simulator import __version__
+from api_simulator import __version__, plugins
 from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli import main
+from api_simulator.hookspecs import hookimpl
+from api_simulator.process import _stand_in
 
 
 def both(capsys):
@@ -96,12 +98,29 @@ def test_the_engine_of_the_environment_is_the_one_that_is_told():
     assert value["engine"] == "aiohttp"
 
 
+def test_the_stand_in_is_told_with_its_reason():
+    found = _stand_in.status()
+
+    _, as_it_is = doctor(API_SIMULATOR_STAND_IN="auto")
+    _, off = doctor(API_SIMULATOR_STAND_IN="off")
+    status, required = doctor(API_SIMULATOR_STAND_IN="require")
+    wrong_status, wrong = doctor(API_SIMULATOR_STAND_IN="yes")
+
+    assert as_it_is["stand_in"].startswith("absent" if found.path is None else "plays plain scripts: ")
+    assert as_it_is["stand_in"].endswith(found.detail)
+    assert off["stand_in"] == "not used: API_SIMULATOR_STAND_IN=off, Python plays all scripts"
+    assert (status == 1) == (found.path is None) == any(found.detail in text for text in required["problems"])
+    assert (wrong_status, wrong["stand_in"]) == (1, "none")
+    assert any("API_SIMULATOR_STAND_IN: expected one of auto, off, require" in text for text in wrong["problems"])
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes are POSIX")
 def test_a_process_that_cannot_write_any_temporary_folder_is_told_so():
     """The doctor is for such machines: it reports, where everything else would raise."""
     program = """
 import resource, sys
 from api_simulator.cli import main
+from api_simulator.hookspecs import hookimpl
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
 try:
@@ -127,3 +146,20 @@ def test_a_source_folder_on_the_path_without_installation_is_a_problem(tmp_path)
 
     assert done.returncode == 1
     assert any("pytest does not load the plugin" in text for text in json.loads(done.stdout)["problems"])
+
+
+class BrokenPlugin:
+    """Offers a service that is not there."""
+
+    @hookimpl
+    def api_simulator_services(self):
+        return {"broken": "no_such_module_of_a_plugin:Service"}
+
+
+def test_a_service_that_cannot_be_loaded_is_a_problem(capsys):
+    with plugins.registered(BrokenPlugin()):
+        status, _, value = both(capsys)
+
+    assert status == 1
+    assert "broken" in value["services"]
+    assert any("'broken'" in problem and "no_such_module_of_a_plugin" in problem for problem in value["problems"])

@@ -114,17 +114,26 @@ def decision_for(answer: Answer, request: CapturedRequest, random: Random) -> tu
     request.status = answer.status if answer.fault not in FAULTS_WITHOUT_STATUS else None
     if not answer.is_plain:
         return _planned(answer, request, random)
+    # Beside the bytes, and by the same of the request: what is to be done with them is always the same, too.
+    key = ("decision", request.method == "HEAD", request.keep_alive, request.http_version == "1.0")
+    decision: Decision | None = answer.wire_cache.get(key)
+    if decision is None:
+        decision = answer.wire_cache[key] = _plain_decision(answer, request)
+    return decision, None
+
+
+def _plain_decision(answer: ResponseSpec, request: CapturedRequest) -> Decision:
     data = response_bytes(answer, request)
     closes = closes_connection(answer, request)
     if not closes and not answer.delay_ms:
-        return Decision((SendBytes(data),), data), None
+        return Decision((SendBytes(data),), data)
     actions: list[Action] = []
     if answer.delay_ms:
         actions.append(Wait(answer.delay_ms))  # type: ignore[arg-type]  # a plain answer has a fixed delay
     actions.append(SendBytes(data))
     if closes:
         actions.append(Close())
-    return Decision(tuple(actions)), None
+    return Decision(tuple(actions))
 
 
 def _planned(spec: ResponseSpec, request: CapturedRequest, random: Random) -> tuple[Decision, Problem | None]:

@@ -193,6 +193,7 @@ class CapturedRequest(Mapping[str, Any]):
         "received_ns",
         "route",
         "status",
+        "told",
     )
 
     _KEYS = (
@@ -256,6 +257,8 @@ class CapturedRequest(Mapping[str, Any]):
         # For the core alone: what a rate limit adds to the answer, and where what is random in it is drawn from.
         self.limit_fields: tuple[tuple[str, str], ...] = ()
         self.random: Random | None = None
+        # Whether listeners have heard of it.
+        self.told = False
         self.status: int | None = None
         self.answered_ns: int | None = None
         self.aborted_ns: int | None = None

@@ -85,6 +85,10 @@ class Simulation:
         self.answers_early = False
         self.connections = ConnectionLog()
         self.pending: dict[object, str] = {}
+        # Functions of services and plug-ins, each with the name of its owner: what unmatched requests get, and who is
+        # told of finished ones. Called outside the lock, and never trusted.
+        self.unmatched_answers: list[tuple[str, Callable[[CapturedRequest], ResponseSpec | None]]] = []
+        self.listeners: list[tuple[str, Callable[[CapturedRequest], object]]] = []
         self._troubles: list[Trouble] = []
         self._limits: list[RouteLimit] = []
         self._lock: threading.Condition = self.journal.changed
@@ -121,7 +125,27 @@ class Simulation:
                 if problem is not None:
                     self._problems.append(problem)
                     self._unmatched += problem.kind == "unmatched"
+        if problem is not None and problem.kind == "unmatched" and self.unmatched_answers:
+            decision = self._answer_to_unmatched(request) or decision
         return decision
+
+    def _answer_to_unmatched(self, request: CapturedRequest) -> Decision | None:
+        """Ask services and plug-ins what a request gets that no route matched; the first answer counts."""
+        for owner, ask in self.unmatched_answers:
+            try:
+                answer = ask(request)
+                if answer is not None and not isinstance(answer, ResponseSpec):
+                    raise SpecError(f"expected a ResponseSpec or None, got {answer!r}")
+            except Exception as error:  # noqa: BLE001  # foreign code: the test is told, the server lives on
+                self._plugin_failed(request, owner, error)
+                continue
+            if answer is not None:
+                return decision_for(answer, request, Random(self.seed))[0]
+        return None
+
+    def _plugin_failed(self, request: CapturedRequest, owner: str, error: Exception) -> None:
+        text = f"{request.method} {request.raw_target}: {owner} raised {type(error).__name__}: {error}"
+        self._remember(request, Problem("plugin", request, text))
 
     def receive_head(self, request: CapturedRequest) -> Decision | None:
         """Take in a request whose body is still to come; None if its answer needs the body."""
@@ -195,11 +219,26 @@ class Simulation:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
         self.journal.wake_waiters()
+        if self.listeners:
+            self._tell(request)
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""
         request.aborted_ns = self.clock.now_ns()
         self.journal.wake_waiters()
+        if self.listeners:
+            self._tell(request)
+
+    def _tell(self, request: CapturedRequest) -> None:
+        # Engines say "answered" anew when bytes that seemed sent were not: listeners hear of each request once.
+        if request.told:
+            return
+        request.told = True
+        for owner, tell in self.listeners:
+            try:
+                tell(request)
+            except Exception as error:  # noqa: BLE001  # foreign code: the test is told, the server lives on
+                self._plugin_failed(request, owner, error)
 
     # What the public server calls
 
@@ -211,6 +250,13 @@ class Simulation:
                     raise RouteError(f"{route}: early=True answers before the body is there, but a condition needs it")
                 self.answers_early = True
             return self.routes.mount(route, self.journal, self.clock)
+
+    def exchange(self, old: Collection[MountedRoute], new: Collection[Route]) -> list[MountedRoute]:
+        """Put routes in the place of others, at once: no request finds neither."""
+        with self._lock:
+            for mounted in old:
+                self.routes.unmount(mounted)
+            return [self.mount(route) for route in new]
 
     def add_trouble(self, trouble: Trouble) -> None:
         """Let something go wrong on every route."""

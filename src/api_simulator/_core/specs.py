@@ -179,7 +179,7 @@ class ResponseSpec:
         self.content, self.content_type = encode_body(body) if self.stream is None else (b"", self.stream.content_type)
         self.body = body
         # Filled by wire.py, which is the only one to know what an answer looks like as bytes.
-        self.wire_cache: dict[object, bytes] = {}
+        self.wire_cache: dict[object, Any] = {}
         if self.status in BODYLESS_STATUSES and body is not None:
             raise SpecError(f"body: a {self.status} answer has none (RFC 9110, section 6.4.1); leave body out")
         if isinstance(self.fault, Truncated | WrongLength | Stalled) and body is None:

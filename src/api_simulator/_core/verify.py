@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import NoRouteError, RouteError, VerificationError
 
-ProblemKind: TypeAlias = Literal["unmatched", "exhausted", "responder", "predicate", "resume", "stream", "escaped"]
+ProblemKind: TypeAlias = Literal[
+    "unmatched", "exhausted", "responder", "predicate", "resume", "stream", "escaped", "plugin"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,17 @@ def checked_engine_name(name: object, *, origin: str = "engine") -> str:
     """Return *name* if there is such an engine, or raise :class:`OptionError` naming *origin*."""
     if name == "auto" or name in ENGINE_MODULES:
         return str(name)
-    raise OptionError(f"{origin}: expected one of auto, {', '.join(ENGINE_MODULES)}, got {name!r}")
+    known = _with_plugins()
+    if name in known:
+        return str(name)
+    raise OptionError(f"{origin}: expected one of auto, {', '.join(known)}, got {name!r}")
+
+
+def _with_plugins() -> dict[str, str]:
+    """Return the built-in engines and those of plug-ins, which are looked for only when a name is not built in."""
+    from api_simulator import plugins
+
+    return plugins.engines(ENGINE_MODULES)
 
 
 def open_engine(name: str | None = None) -> Engine:
@@ -99,25 +109,34 @@ def open_engine(name: str | None = None) -> Engine:
     candidates = list(SOCKET_ENGINES) if wanted == "auto" else [wanted]
     for candidate in candidates:
         if _is_installed(candidate):
-            return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
+            return cast("Engine", importlib.import_module(_module_of(candidate)).ENGINE)
     raise EngineUnavailableError(
         f"engine {wanted!r} is not installed: {_what_is_missing(candidates[-1])}; use engine='aiohttp' or 'auto'"
     )
 
 
+def _module_of(name: str) -> str:
+    return ENGINE_MODULES[name] if name in ENGINE_MODULES else _with_plugins()[name]
+
+
 def _is_installed(name: str) -> bool:
-    if importlib.util.find_spec(ENGINE_MODULES[name]) is None:
+    try:
+        if importlib.util.find_spec(_module_of(name)) is None:
+            return False
+    except ModuleNotFoundError:
+        # Not even the package that the module would be in.
         return False
     packages = _NEEDED_PACKAGES.get(name, ())
     return not packages or any(importlib.util.find_spec(package) is not None for package in packages)
 
 
 def _what_is_missing(name: str) -> str:
-    module = ENGINE_MODULES[name]
-    if importlib.util.find_spec(module) is None:
+    module = _module_of(name)
+    packages = _NEEDED_PACKAGES.get(name, ())
+    if not packages or importlib.util.find_spec(module) is None:
         return f"there is no module {module} in this version of api-simulator"
-    extras = " or ".join(f"api-simulator[{package}]" for package in _NEEDED_PACKAGES[name])
-    return f"neither {' nor '.join(_NEEDED_PACKAGES[name])} is there; install {extras}"
+    extras = " or ".join(f"api-simulator[{package}]" for package in packages)
+    return f"neither {' nor '.join(packages)} is there; install {extras}"
 
 
 def engine_statuses() -> list[EngineStatus]:

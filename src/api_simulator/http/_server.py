@@ -129,7 +129,12 @@ class MockHttpServer(Registration, Verification, InProcess):
         if self._url is not None:
             state = "is running" if self._serving is not None else "was closed; make a new one"
             raise ServerStateError(f"start: this server {state}")
+        from api_simulator import plugins
+
         self._engine = open_engine(self._engine_name)
+        # Here, where a server begins, and not at its first request: looking for plug-ins takes some milliseconds.
+        self.simulation.unmatched_answers += plugins.unmatched_answerers()
+        self.simulation.listeners = plugins.listeners(self.simulation.name)
         try:
             listener = bind_listener(self._host, self._port, listens=self._engine.listens)
         except OSError as error:

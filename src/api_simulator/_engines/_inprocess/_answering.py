@@ -147,7 +147,7 @@ def _looked_at(headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[bool, b
 
     What cannot be sent goes through the client's own parser, which says what is raised for it.
     """
-    keeps = True
+    is_good = keeps = True
     for field in headers:
         meaning = _KNOWN_FIELDS.get(field)
         if meaning is None:
@@ -156,8 +156,8 @@ def _looked_at(headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[bool, b
             if meaning is _CLOSES:
                 keeps = False
             elif meaning is _BROKEN or field[1] != b"%d" % len(body):
-                return False, keeps
-    return True, keeps
+                is_good = False
+    return is_good, keeps
 
 
 _HARMLESS, _CLOSES, _LENGTH, _BROKEN = "harmless", "closes", "length", "broken"
@@ -182,7 +182,7 @@ def _meaning_of(name: bytes, value: bytes) -> str:
 
 def _at_once(library: Library, request: CapturedRequest, data: bytes) -> Any:
     """Return *data* as a response, or None if it is not one whole good answer."""
-    cache: dict[Any, Any] = request.answer.wire_cache if request.answer is not None else {}
+    cache = request.answer.wire_cache if request.answer is not None else {}
     # The spec's own cache: it lives as long as the spec, and the bytes in the key are those that lie in it already.
     key = (library.name, request.method == "HEAD", data)
     parsed = cache.get(key)
