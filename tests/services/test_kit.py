@@ -206,7 +206,7 @@ def test_an_engine_that_is_not_there_is_told_as_a_built_in_one_would_be():
     with plugins.registered(OfferingEngines(acme="no_such_package.engine")):
         with pytest.raises(EngineUnavailableError, match="there is no module no_such_package"):
             MockHttpServer("acme").start()
-        with pytest.raises(OptionError, match="expected one of auto, native, aiohttp, acme, got 'acne'"):
+        with pytest.raises(OptionError, match="expected one of auto, native, aiohttp, inprocess, acme, got 'acne'"):
             MockHttpServer("acne")
 
 
