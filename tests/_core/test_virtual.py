@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api_simulator._core.virtual import VirtualTime
 
@@ -50,6 +52,21 @@ def test_an_idle_loop_passes_what_was_asked_for(virtual, seconds, elapsed_ns):
     virtual.pass_idle(seconds)
 
     assert virtual.elapsed_ns == elapsed_ns
+
+
+@given(st.floats(0, 100_000), st.integers(0, 10**16))
+def test_a_loop_gets_to_every_timer_in_a_few_steps(seconds, start_ns):
+    """Whatever the timer and however long the machine has been up, and at the time that was asked for."""
+    virtual = VirtualTime(start_ns, 0, lambda _: None)
+    due_s = virtual.reading_s() + seconds
+
+    steps = 0
+    while (left_s := due_s - virtual.reading_s()) > 0:
+        virtual.pass_idle(left_s)
+        steps += 1
+
+    assert steps <= 3
+    assert abs(virtual.elapsed_ns - seconds * 1e9) <= 10
 
 
 @pytest.mark.parametrize("start_ns", [0, START_NS, 10**17])

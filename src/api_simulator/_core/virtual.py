@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 
 #: Loops count in floats: what is within this of a whole microsecond was asked for as one.
-_FLOAT_NOISE_NS = 50
-#: And what is shorter than this is no time, but the last bit of a float.
-_LAST_BIT_S = 2e-9
+_FLOAT_NOISE_NS = 5
+#: And what is shorter than this is no time, but what is left of that noise: it must be the greater of the two.
+_NO_TIME_S = 10e-9
 
 
 class VirtualTime:
@@ -68,7 +68,7 @@ class VirtualTime:
         that is due as 0.00000000001.
         """
         last_bit_s = math.ulp(self.reading_s())
-        if seconds <= max(_LAST_BIT_S, last_bit_s):
+        if seconds <= max(_NO_TIME_S, last_bit_s):
             # The loop must see a later time, or it would ask for ever; nobody has asked for a nanosecond.
             self._nudge_s += max(seconds, last_bit_s)
             return
