@@ -26,14 +26,11 @@ OUTAGE_S = 600
 LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 
 
-def has_outage(server, clock):
+def has_outage(server):
     """Let the server fail until ten minutes of its time are over."""
-    started = clock.elapsed
-
-    def answer(request):
-        return MockResponseSpec(503 if clock.elapsed - started < OUTAGE_S else 200)
-
-    return server.get("/").respond(answer)
+    route = server.get("/").json(1)
+    route.fault(MockResponseSpec(503), between_s=(0, OUTAGE_S))
+    return route
 
 
 def told_twice(run):
@@ -52,7 +49,7 @@ def told_twice(run):
 @LIBRARIES
 def test_tenacity(library):
     def run(clock, server):
-        has_outage(server, clock)
+        has_outage(server)
         wait = tenacity.wait_exponential(multiplier=1, max=120) + tenacity.wait_random(0, 1)
 
         @tenacity.retry(wait=wait, retry=tenacity.retry_if_exception_type(library.HTTPStatusError))
@@ -73,7 +70,7 @@ def test_tenacity(library):
 @LIBRARIES
 def test_backoff(library):
     def run(clock, server):
-        route = has_outage(server, clock)
+        route = has_outage(server)
 
         @backoff.on_exception(backoff.constant, library.HTTPStatusError, interval=150, jitter=None)
         def ask(client):
@@ -90,7 +87,7 @@ def test_backoff(library):
 @LIBRARIES
 def test_stamina(library):
     def run(clock, server):
-        has_outage(server, clock)
+        has_outage(server)
 
         @stamina.retry(on=library.HTTPStatusError, attempts=None, timeout=None, wait_max=100)
         def ask(client):
@@ -210,7 +207,7 @@ def test_sdk_on_a_loop_backs_off_in_virtual_time(clock, server, blocking, on_a_l
 @LIBRARIES
 def test_tenacity_on_trio(library):
     def run(clock, server):
-        has_outage(server, clock)
+        has_outage(server)
 
         async def main():
             retrying = tenacity.AsyncRetrying(

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from api_simulator._core import real_time
-from api_simulator.errors import VirtualTimeError
+from api_simulator.errors import OptionError, VirtualTimeError
 from api_simulator.http import MockHttpServer, MockResponseSpec
 from api_simulator.virtual_time import Sleep, VirtualClock
 from tests.virtual_time.conftest import costs_little
@@ -260,6 +260,20 @@ def test_a_server_made_before_keeps_the_machines_time():
         assert within.simulation.clock is clock
         with MockHttpServer(clock=before.simulation.clock) as told:
             assert told.simulation.clock is before.simulation.clock
+
+
+@pytest.mark.parametrize(("engine", "chosen"), [("auto", "aiohttp"), ("inprocess", "inprocess")])
+def test_engines_that_go_by_it(clock, engine, chosen):
+    with MockHttpServer(engine) as server:
+        server.get("/").delay(60_000).text("late")
+        with httpx2.Client(base_url=server.url, timeout=None) as client:
+            client.get("/")
+        assert (server.engine, clock.elapsed) == (chosen, 60)
+
+
+def test_the_native_engine_is_refused(clock):
+    with pytest.raises(OptionError, match="'native' goes by the machine's time"):
+        MockHttpServer("native").start()
 
 
 # What is given back

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from api_simulator._core import live
-from api_simulator._core.clock import Clock, current_clock
+from api_simulator._core.clock import SYSTEM_CLOCK, Clock, current_clock
 from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES
 from api_simulator._core.messages import CapturedRequest, MalformedRequest
 from api_simulator._core.mounted import MountedRoute
@@ -131,7 +131,7 @@ class MockHttpServer(Registration, Verification, InProcess):
             raise ServerStateError(f"start: this server {state}")
         from api_simulator import plugins
 
-        self._engine = open_engine(self._engine_name)
+        self._engine = open_engine(self._engine_name, virtual_time=self.simulation.clock is not SYSTEM_CLOCK)
         # Here, where a server begins, and not at its first request: looking for plug-ins takes some milliseconds.
         self.simulation.unmatched_answers += plugins.unmatched_answerers()
         self.simulation.listeners = plugins.listeners(self.simulation.name)
