@@ -34,6 +34,8 @@ ALLOWED_SLEEPS = {
     "tests/clients/client.py": "polls for how a request ended",
     "tests/process/test_player.py": "polls for a file that a foreign process writes",
     "tests/process/test_running.py": "polls for the end of a process that is not our child",
+    "tests/virtual_time/test_reach.py": "the sleeps are virtual: that they take no time is the claim",
+    "tests/virtual_time/test_refusals.py": "virtual too, but for one that the clock is to notice as real",
 }
 
 

@@ -162,3 +162,7 @@ class UnrecordedStepError(VerificationError):
 
 class EscapedRequestError(ApiSimulatorError, RuntimeError):
     """A request that was to be intercepted went another way."""
+
+
+class VirtualTimeError(ApiSimulatorError, RuntimeError):
+    """Virtual time cannot go on without guessing: something waits that the clock does not see."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
     from api_simulator.services import FakeServices
+    from api_simulator.virtual_time import VirtualClock
 
 MARKER = "api_simulator"
 _FIXTURES = frozenset(
@@ -34,6 +35,7 @@ _FIXTURES = frozenset(
         "refused_port",
         "silent_port",
         "unanswered_port",
+        "virtual_clock",
     }
 )
 _HOOKS = "api_simulator_hooks"
@@ -77,7 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and refuse option values that do not exist."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(strict=True, engine='auto', parity=False): settings of mock_http_server for one test",
+        f"{MARKER}(strict=True, engine='auto', parity=False, virtual_time=False): settings of mock_http_server and of "
+        "time for one test",
     )
     for name in ("api_simulator_unused", "api_simulator_late"):
         if config.getini(name) not in ("list", "fail"):
@@ -150,9 +153,10 @@ def _is_used() -> bool:
 
 def _activate(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin(_HOOKS):
-        from api_simulator._plugin import hooks
+        from api_simulator._plugin import hooks, virtual_time
 
         config.pluginmanager.register(hooks, _HOOKS)
+        config.pluginmanager.register(virtual_time, f"{_HOOKS}_virtual_time")
 
 
 # Fixtures
@@ -171,12 +175,29 @@ def mock_http_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
     item: pytest.Item = request.node
     session = session_of(request.config)
+    if "virtual_clock" in request.fixturenames:
+        # First, whatever the order of the names: the server takes the clock that runs.
+        request.getfixturevalue("virtual_clock")
     # The test's own monkeypatch: what it sets and what the test sets are undone in one order.
     bypass_proxy(monkeypatch)
     server = session.new_server(state_of(item).marked)
     state_of(item).servers.append(server)
     yield server
     session.retire(server, item.nodeid)
+
+
+@pytest.fixture
+def virtual_clock(request: pytest.FixtureRequest) -> Iterator[VirtualClock]:
+    """
+    A clock that the test and its servers share: waits end at once, and each is seen at its full length.
+
+    ``virtual_clock.elapsed`` are the seconds gone by, ``sleeps`` who slept how long, ``advance(s)`` goes on.
+    """
+    from api_simulator._plugin.virtual_time import start_clock
+
+    clock = start_clock(request.node)
+    yield clock
+    clock.stop()
 
 
 @pytest.fixture(scope="session")

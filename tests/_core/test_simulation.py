@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from api_simulator._core.actions import Reset, SendBytes
+from api_simulator._core.clock import SystemClock
 from api_simulator._core.conditions import Predicate
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.named_conditions import HeaderHas
@@ -19,10 +20,11 @@ from tests._core.captured import captured
 OK = ResponseSpec()
 
 
-class SteppingClock:
+class SteppingClock(SystemClock):
     """A clock that goes on by a millisecond at every look: it stands in for time passing."""
 
     def __init__(self):
+        super().__init__()
         self.reading_ns = 0
 
     def now_ns(self):

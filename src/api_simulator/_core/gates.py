@@ -8,9 +8,9 @@ callback that is called once, from whichever thread opens the gate.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
+from api_simulator._core import real_time
 from api_simulator.errors import RouteError, WaitTimeoutError
 
 
@@ -89,10 +89,10 @@ class Gate:
         Raises:
             WaitTimeoutError: If fewer came within *timeout_s* seconds.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = real_time.monotonic_s() + timeout_s
         with self._changed:
             while len(self._waiting) < n:
-                left = deadline - time.monotonic()
+                left = deadline - real_time.monotonic_s()
                 if left <= 0:
                     raise WaitTimeoutError(
                         f"{self.name}: waited {timeout_s:g} s for {n} requests at the gate, {len(self._waiting)} came"

@@ -8,10 +8,10 @@ answer would need a dropped request raises: a short list that looks complete is 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from api_simulator._core import real_time
 from api_simulator._core.messages import CapturedRequest, MalformedRequest, decode_path
 from api_simulator._core.patterns import parse_method
 from api_simulator.errors import JournalOverflowError, WaitTimeoutError
@@ -223,12 +223,12 @@ class Journal:
         Returns:
             Whether it did, within *timeout_s* seconds.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = real_time.monotonic_s() + timeout_s
         with self.changed:
             self._waiters += 1
             try:
                 while not condition():
-                    left = deadline - time.monotonic()
+                    left = deadline - real_time.monotonic_s()
                     if left <= 0:
                         return False
                     self.changed.wait(left)

@@ -48,6 +48,12 @@ def closed(source: Source) -> None:
             _recently_closed.append(weakref.ref(source))
 
 
+def forget_closed() -> None:
+    """Forget what is closed: from now on it is of no interest, whatever its stamps say."""
+    with _lock:
+        _recently_closed.clear()
+
+
 def of_type(kind: type[SourceT]) -> list[SourceT]:
     """Return the open sources of one kind."""
     with _lock:

@@ -24,7 +24,6 @@ from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import HttpRequestParserPy
 
 from api_simulator._core.actions import Action, AskResponder, Close, HalfClose, Hang, Hold, Pull, Reset, SendBytes, Wait
-from api_simulator._core.clock import SYSTEM_CLOCK
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest, percent_encode_surrogates
 from api_simulator._core.simulation import Simulation
@@ -72,6 +71,7 @@ class _Connection(BaseProtocol):
         "_accepted_ns",
         "_body_left",
         "_broken",
+        "_clock",
         "_closing",
         "_index",
         "_number",
@@ -88,6 +88,7 @@ class _Connection(BaseProtocol):
         super().__init__(serving.loop)
         self._parser: HttpRequestParser = self._make_parser(HttpRequestParser)
         self._serving = serving
+        self._clock = serving.simulation.clock
         self._number = 0
         self._index = 0
         self._queue: deque[_Arrival] = deque()
@@ -124,10 +125,10 @@ class _Connection(BaseProtocol):
         # in the buffer is not called answered.
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=0)
-        self._accepted_ns = SYSTEM_CLOCK.now_ns()
+        self._accepted_ns = self._clock.now_ns()
         self._number = self._serving.add(self)
         delay_ms = self._serving.simulation.accept_delay_ms
-        if delay_ms:
+        if delay_ms and not self._clock.skip_to(self._accepted_ns + delay_ms * 1_000_000):
             # The kernel has accepted; what the client notices is that nothing is read.
             self.transport.pause_reading()
             self._loop.call_later(delay_ms / 1000, self._resume_transport_reading)
@@ -174,7 +175,7 @@ class _Connection(BaseProtocol):
             if not (payload.is_eof() or message.chunked):
                 self._body_left = int(message.headers.get("Content-Length", 0))
             generation = self._serving.simulation.generation
-            arrivals.append(_Arrival(message, payload, head, SYSTEM_CLOCK.now_ns(), generation))
+            arrivals.append(_Arrival(message, payload, head, self._clock.now_ns(), generation))
         if upgraded:
             self._take(arrivals)
             # An upgrade (or CONNECT) is answered like any request, but bytes after it are no HTTP.
@@ -241,6 +242,7 @@ class _Connection(BaseProtocol):
             raw_head=arrival.raw_head,
             accepted_ns=self._accepted_ns,
             head_ns=arrival.head_ns,
+            clock=self._clock,
         )
 
     def _answer_now(self, arrival: _Arrival, body: bytes) -> None:
@@ -340,7 +342,7 @@ class _Connection(BaseProtocol):
         while not arrival.payload.at_eof():
             piece = await arrival.payload.read(size)
             body += piece
-            await self._wait_until(self._loop.time() + len(piece) / limit)
+            await self._wait_until(self._clock.now_ns() + len(piece) * 1_000_000_000 // limit)
         return bytes(body)
 
     async def _carry_out(self, request: CapturedRequest, decision: Decision) -> None:
@@ -443,12 +445,16 @@ class _Connection(BaseProtocol):
             self.transport.write_eof()
 
     async def _wait(self, milliseconds: int) -> None:
-        await self._wait_until(self._loop.time() + milliseconds / 1000)
+        await self._wait_until(self._clock.now_ns() + milliseconds * 1_000_000)
 
-    async def _wait_until(self, end: float) -> None:
+    async def _wait_until(self, end_ns: int) -> None:
+        if self._clock.skip_to(end_ns):
+            # As after a real wait: what else is ready has its turn.
+            await asyncio.sleep(0)
+            return
         # asyncio may wake up to one tick of its clock early; a delay is never short.
-        while (left := end - self._loop.time()) > 0:  # noqa: ASYNC110  # it is time that is waited for
-            await asyncio.sleep(left)
+        while (left_ns := end_ns - self._clock.now_ns()) > 0:  # noqa: ASYNC110  # it is time that is waited for
+            await asyncio.sleep(left_ns / 1e9)
 
     async def _ask(self, request: CapturedRequest, action: AskResponder) -> Decision:
         simulation = self._serving.simulation

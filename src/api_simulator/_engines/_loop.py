@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from api_simulator._core import real_time
 from api_simulator._engines._workers import DaemonWorkers
 from api_simulator.errors import ServerStateError
 
@@ -21,6 +22,14 @@ ResultT = TypeVar("ResultT")
 
 #: Loop operations take microseconds; a minute means that something blocks the loop's thread.
 LOOP_TIMEOUT_S = 60.0
+
+
+class _RealTimeLoop(asyncio.SelectorEventLoop):
+    """A loop whose timers run by the machine's clock, also where a test has put another in the place of ``time``'s."""
+
+    def time(self) -> float:
+        """Return seconds of the machine's monotonic clock."""
+        return real_time.monotonic_s()
 
 
 class LoopThread:
@@ -42,7 +51,7 @@ class LoopThread:
                 self._pid, self._users, self._loop, self._thread, self._workers = os.getpid(), 0, None, None, None
             if self._loop is None:
                 # The selector loop by name: a policy that the user's suite sets is not meant for this thread.
-                self._loop = asyncio.SelectorEventLoop()
+                self._loop = _RealTimeLoop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="api-simulator-loop", daemon=True)
                 self._thread.start()
             self._users += 1

@@ -90,7 +90,7 @@ def _with_plugins() -> dict[str, str]:
     return plugins.engines(ENGINE_MODULES)
 
 
-def open_engine(name: str | None = None) -> Engine:
+def open_engine(name: str | None = None, *, virtual_time: bool = False) -> Engine:
     """
     Return the engine called *name*.
 
@@ -98,15 +98,20 @@ def open_engine(name: str | None = None) -> Engine:
         name: ``auto`` takes the fastest that is installed. None asks the environment variable
             ``API_SIMULATOR_ENGINE``, which defaults to ``auto``.
 
+        virtual_time: Whether it must go by another clock than the machine's, which the native one does not.
+
     Raises:
-        OptionError: If there is no engine of that name.
+        OptionError: If there is no engine of that name, or it does not go by such a clock.
 
         EngineUnavailableError: If it is not installed here; the message says what was looked at.
     """
     if name is None:
         name = checked_engine_name(os.environ.get(ENVIRONMENT_VARIABLE) or "auto", origin=ENVIRONMENT_VARIABLE)
     wanted = checked_engine_name(name)
-    candidates = list(SOCKET_ENGINES) if wanted == "auto" else [wanted]
+    if virtual_time and wanted == "native":
+        raise OptionError("engine 'native' goes by the machine's time; in virtual time use aiohttp, inprocess or auto")
+    of_auto = ["aiohttp"] if virtual_time else list(SOCKET_ENGINES)
+    candidates = of_auto if wanted == "auto" else [wanted]
     for candidate in candidates:
         if _is_installed(candidate):
             return cast("Engine", importlib.import_module(_module_of(candidate)).ENGINE)

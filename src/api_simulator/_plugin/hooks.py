@@ -30,6 +30,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     # Or this frame would stand in the traceback of every fixture that fails, in suites that use nothing of this.
     __tracebackhide__ = True
     state = new_state(item)
+    # Not left to stamps: those of a server in virtual time may be later than anything of this test.
+    live.forget_closed()
     state.marked = marker_options(item)
     parity = item.stash.get(RUN, None)
     if parity is not None:

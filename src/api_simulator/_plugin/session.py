@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from api_simulator._core.messages import CapturedRequest
     from api_simulator._engines.base import Engine
     from api_simulator.http import MockHttpServer
+    from api_simulator.virtual_time import VirtualClock
 
 #: Ports of ended tests that stay bound, so that a late request is told to its own test.
 KEPT_PORTS = 64
 MARKER = "api_simulator"
-_MARKER_OPTIONS = ("strict", "engine", "parity")
+_MARKER_OPTIONS = ("strict", "engine", "parity", "virtual_time")
 
 
 # Settings
@@ -37,7 +38,7 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
     unknown = [repr(value) for value in marker.args] + [name for name in marker.kwargs if name not in _MARKER_OPTIONS]
     if unknown:
         pytest.fail(f"{where} has no option {unknown[0]}; it takes {', '.join(_MARKER_OPTIONS)}", pytrace=False)
-    for name in ("strict", "parity"):
+    for name in ("strict", "parity", "virtual_time"):
         if not isinstance(marker.kwargs.get(name, True), bool):
             pytest.fail(f"{where}: {name} is True or False, got {marker.kwargs[name]!r}", pytrace=False)
     return dict(marker.kwargs)
@@ -122,6 +123,7 @@ class ItemState:
         self.started_ns = time.monotonic_ns()
         self.marked: dict[str, Any] = {}
         self.servers: list[MockHttpServer] = []
+        self.clock: VirtualClock | None = None
         self.verdict = ""
 
 

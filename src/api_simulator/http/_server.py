@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from api_simulator._core import live
+from api_simulator._core.clock import SYSTEM_CLOCK, Clock, current_clock
 from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES
 from api_simulator._core.messages import CapturedRequest, MalformedRequest
 from api_simulator._core.mounted import MountedRoute
@@ -70,6 +71,8 @@ class MockHttpServer(Registration, Verification, InProcess):
         seed: Of everything random: distributions of delays, probabilities of faults, random bytes. The same
             seed gives each call of a route the same draw, whatever comes between.
 
+        clock: Where its time comes from; None takes the ``VirtualClock`` that runs, or else the machine's.
+
     Raises:
         OptionError: If an option has no such value.
     """
@@ -86,6 +89,7 @@ class MockHttpServer(Registration, Verification, InProcess):
         journal_entries: int = DEFAULT_ENTRIES,
         journal_body_bytes: int = DEFAULT_BODY_BYTES,
         seed: int = 0,
+        clock: Clock | None = None,
     ) -> None:
         self._engine_name = None if engine is None else checked_engine_name(engine)
         self._host = host
@@ -102,6 +106,7 @@ class MockHttpServer(Registration, Verification, InProcess):
             max_entries=journal_entries,
             max_body_bytes=journal_body_bytes,
             seed=seed,
+            clock=current_clock() if clock is None else clock,
         )
         self._engine: Engine | None = None
         self._serving: Serving | None = None
@@ -126,7 +131,7 @@ class MockHttpServer(Registration, Verification, InProcess):
             raise ServerStateError(f"start: this server {state}")
         from api_simulator import plugins
 
-        self._engine = open_engine(self._engine_name)
+        self._engine = open_engine(self._engine_name, virtual_time=self.simulation.clock is not SYSTEM_CLOCK)
         # Here, where a server begins, and not at its first request: looking for plug-ins takes some milliseconds.
         self.simulation.unmatched_answers += plugins.unmatched_answerers()
         self.simulation.listeners = plugins.listeners(self.simulation.name)

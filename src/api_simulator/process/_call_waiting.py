@@ -10,11 +10,11 @@ import contextlib
 import os
 import select
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from api_simulator._core import real_time
 from api_simulator.errors import OptionError, WaitTimeoutError
 from api_simulator.process._calls import ProgramCall
 from api_simulator.process._stage import Stage
@@ -128,12 +128,12 @@ class CallWaiter:
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until *condition* holds; return whether it does. Closes the waiter."""
-        deadline = time.monotonic() + timeout_s
+        deadline = real_time.monotonic_s() + timeout_s
         poller = select.poll()
         poller.register(self._fd, select.POLLIN)
         try:
             while not condition():
-                left_s = deadline - time.monotonic()
+                left_s = deadline - real_time.monotonic_s()
                 if self._cancelled or left_s <= 0:
                     return False
                 if poller.poll(left_s * 1000):

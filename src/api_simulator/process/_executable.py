@@ -11,13 +11,13 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-import time
 from functools import cache
 from importlib.abc import InspectLoader
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import CodeType
 
+from api_simulator._core import real_time
 from api_simulator.errors import UnsupportedPlatformError
 
 # Linux before 5.1 cuts the first line at 127 bytes, and a cut name starts another program or none.
@@ -94,9 +94,9 @@ def write_executable(place: Path, content: bytes) -> None:
     """
     place.write_bytes(content)
     place.chmod(0o700)
-    deadline = time.monotonic() + _MAX_WAIT_S
-    while _is_open_for_writing(place) and time.monotonic() < deadline:
-        time.sleep(0.0002)
+    deadline = real_time.monotonic_s() + _MAX_WAIT_S
+    while _is_open_for_writing(place) and real_time.monotonic_s() < deadline:
+        real_time.sleep(0.0002)
 
 
 def _is_open_for_writing(place: Path) -> bool:

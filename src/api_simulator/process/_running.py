@@ -15,11 +15,11 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from api_simulator._core import real_time
 from api_simulator.errors import OptionError, ProgramTimeoutError
 
 _CHUNK = 65536
@@ -130,7 +130,7 @@ class ProgramRun:
         Raises:
             ProgramTimeoutError: If it does not end in time; its process group has been ended then.
         """
-        started_ns = time.monotonic_ns()
+        started_ns = real_time.monotonic_ns()
         process = self._start()
         try:
             with _Outputs(process) as outputs:
@@ -144,7 +144,7 @@ class ProgramRun:
             self._end_group(process)
         if not in_time:
             raise self._too_late(outputs)
-        duration_ms = (time.monotonic_ns() - started_ns) // 1_000_000
+        duration_ms = (real_time.monotonic_ns() - started_ns) // 1_000_000
         return ProgramResult(
             self._argv, process.returncode, bytes(outputs.stdout), bytes(outputs.stderr), started_ns, duration_ms
         )
@@ -241,8 +241,8 @@ class _Outputs:
 
     def read_until_end(self, timeout_s: float) -> bool:
         """Collect output until the process has ended; return whether it has. Does not reap it."""
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
+        deadline = real_time.monotonic_s() + timeout_s
+        while (left_s := deadline - real_time.monotonic_s()) > 0:
             ready = self._selector.select(left_s if self._end is not None else min(left_s, TICK_S))
             for key, _ in ready:
                 if key.fd in self._pipes and self._read(key.fd) == 0:

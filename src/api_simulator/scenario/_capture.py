@@ -15,11 +15,11 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from api_simulator._core import real_time
 from api_simulator.errors import OptionError, UnsupportedPlatformError
 from api_simulator.process._running import GRACE_S, TICK_S, end_descriptor, has_ended
 from api_simulator.scenario._outputs import Stream
@@ -106,7 +106,7 @@ class RunningStep:
         Raises:
             OSError: If it cannot be started, or what *sink* raises; its process group has been ended then.
         """
-        began = time.monotonic_ns()
+        began = real_time.monotonic_ns()
         with _Streams(self._command) as streams:
             process = streams.start()
             with self._lock:
@@ -125,7 +125,7 @@ class RunningStep:
             finally:
                 self._end_group(process)
         ended_by: EndedBy = "cancel" if self._cancelled else "exit" if in_time else "timeout"
-        return Ended(process.returncode, ended_by, (time.monotonic_ns() - began) // 1_000_000)
+        return Ended(process.returncode, ended_by, (real_time.monotonic_ns() - began) // 1_000_000)
 
     def _end_group(self, process: subprocess.Popen[bytes]) -> None:
         # Before the process is reaped: until then nobody else can get the group's number.
@@ -222,8 +222,8 @@ class _Streams:
     def pass_on(self, sink: Sink, began: int, timeout_s: float | None) -> bool:
         """Pass on output until the program has ended; return whether it has. Does not reap it."""
         assert self._process is not None
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while (left_s := None if deadline is None else deadline - time.monotonic()) is None or left_s > 0:
+        deadline = None if timeout_s is None else real_time.monotonic_s() + timeout_s
+        while (left_s := None if deadline is None else deadline - real_time.monotonic_s()) is None or left_s > 0:
             wait_s = left_s if self._end is not None else min(TICK_S, TICK_S if left_s is None else left_s)
             is_over = False
             for key, _ in self._selector.select(wait_s):
@@ -259,5 +259,5 @@ class _Streams:
             count += len(data)
         if parts:
             whole = parts[0] if len(parts) == 1 else b"".join(parts)
-            sink(self._sources[fd], whole, (time.monotonic_ns() - began) // 1_000_000)
+            sink(self._sources[fd], whole, (real_time.monotonic_ns() - began) // 1_000_000)
         return is_open

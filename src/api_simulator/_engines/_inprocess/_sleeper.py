@@ -2,7 +2,7 @@
 Where the in-process engine waits: the only place of it that lets time pass.
 
 A client's thread or task carries out its own exchange, so it is the client that waits: for a delay,
-for its own timeout, for a gate, for the user's code. Another clock is put in by another sleeper.
+for its own timeout, for a gate, for the user's code. How time passes is the clock's business.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Bell:
         """Hear the next ring only."""
         self._rung.clear()
 
-    def wait(self, seconds: float | None) -> None:
-        """Block until it is rung, at most so long."""
-        self._rung.wait(seconds)
+    def wait(self, seconds: float | None) -> bool:
+        """Block until it is rung, at most so long; returns whether it was."""
+        return self._rung.wait(seconds)
 
 
 class LoopBell:
@@ -73,7 +73,7 @@ def _call_soon_here() -> Callable[[Callable[[], None]], Any]:
 
 class Sleeper:
     """
-    Waits by the machine's clock.
+    Waits by a clock.
 
     Attributes:
         clock: What the moments are counted by.
@@ -84,11 +84,10 @@ class Sleeper:
 
     def block(self, bell: Bell, until_ns: int | None) -> None:
         """Block until *bell* is rung, at most until that moment; a little early is no harm, the caller looks again."""
-        bell.wait(self._seconds(until_ns))
+        self.clock.block(bell.wait, until_ns)
 
     async def pause(self, bell: LoopBell, until_ns: int | None) -> None:
         """Wait as :meth:`block` does, without blocking the loop."""
-        await bell.wait(self._seconds(until_ns))
-
-    def _seconds(self, until_ns: int | None) -> float | None:
-        return None if until_ns is None else max(0.0, (until_ns - self.clock.now_ns()) / 1e9)
+        self.clock.admit_wait()
+        # By the loop's own timers, which go by whatever clock the loop goes by.
+        await bell.wait(None if until_ns is None else max(0.0, (until_ns - self.clock.now_ns()) / 1e9))
