@@ -194,7 +194,7 @@ def test_no_file_names_a_folder_of_somebodys_machine():
 
 def test_no_file_names_a_package_index():
     """Pins are versions and hashes; where packages come from is each machine's own setting."""
-    hosts = r"pypi\.org/simple|pythonhosted\.org|(?:index|static)\.crates\.io|registry\.npmjs\.org|proxy\.golang\.org"
+    hosts = r"pypi\.org|pythonhosted\.org|(?:index|static)\.crates\.io|registry\.npmjs\.org|proxy\.golang\.org"
     pattern = re.compile(rf"{hosts}|--(?:extra-)?index-url[ =]|--find-links[ =]|registry \+ ", re.IGNORECASE)
 
     assert mentions(pattern) == []

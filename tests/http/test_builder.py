@@ -54,9 +54,9 @@ X_1024 = "x" * 1024
     [
         (lambda route: route.json({"a": 1}), ResponseSpec(200, {"a": 1})),
         (lambda route: route.json([]), ResponseSpec(200, [])),
-        (lambda route: route.json("text"), ResponseSpec(200, "text", {"Content-Type": "application/json"})),
+        (lambda route: route.json("text"), ResponseSpec(200, b'"text"', {"Content-Type": "application/json"})),
         (lambda route: route.json(b"[1]"), ResponseSpec(200, b"[1]", {"Content-Type": "application/json"})),
-        (lambda route: route.json(None), ResponseSpec(200, "null", {"Content-Type": "application/json"})),
+        (lambda route: route.json(None), ResponseSpec(200, b"null", {"Content-Type": "application/json"})),
         (lambda route: route.text("hi"), ResponseSpec(200, "hi")),
         (
             lambda route: route.content(b"hi", content_type="image/png"),
@@ -72,7 +72,7 @@ X_1024 = "x" * 1024
         ),
         (
             lambda route: route.headers({"content-type": "a/b"}).json(None),
-            ResponseSpec(200, "null", {"content-type": "a/b"}),
+            ResponseSpec(200, b"null", {"content-type": "a/b"}),
         ),
         (lambda route: route.gzip().text("hi"), ResponseSpec(200, "hi", gzip=True)),
         (lambda route: route.early().text("hi"), ResponseSpec(200, "hi", early=True)),

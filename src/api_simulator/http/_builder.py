@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api_simulator._core.bodies import encode_json
 from api_simulator._core.conditions import Condition
 from api_simulator._core.delays import DelayInput
 from api_simulator._core.faults import AnyFault, Fault, Stalled, Truncated, WrongLength
@@ -111,10 +112,11 @@ class PendingRoute:
     # What is answered
 
     def json(self, value: Any) -> MountedRoute:
-        """Answer with a JSON value."""
-        if value is None:
-            return self._answer("null", content_type="application/json")
-        return self._answer(value, content_type="application/json" if isinstance(value, str | bytes) else None)
+        """Answer with a JSON value; ``bytes`` are JSON text already."""
+        if value is None or isinstance(value, str):
+            # As a body, None is none and text is text.
+            value = encode_json(value)
+        return self._answer(value, content_type="application/json" if isinstance(value, bytes) else None)
 
     def text(self, text: str) -> MountedRoute:
         """Answer with text."""
