@@ -105,7 +105,7 @@ def test_wrong_marker_is_refused(suite):
     result.stdout.fnmatch_lines(
         [
             "test_user.py::test_name: @pytest.mark.api_simulator has no option strickt; it takes strict, *",
-            "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, *parity, *",
+            "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, engine, *",
             "test_user.py::test_kind: @pytest.mark.api_simulator: strict is True or False, got 'no'",
             "E *OptionError: @pytest.mark.api_simulator(engine=): expected one of auto, native, aiohttp, inprocess, *",
             "E *EngineUnavailableError: engine 'native' is not installed: *use engine='aiohttp' or 'auto'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
+import selectors
 import threading
 import time
 from email.utils import formatdate, parsedate_to_datetime
@@ -127,10 +128,10 @@ def test_work_on_other_threads_is_really_waited_for(clock, backend):
             threading.Timer(0.1, release.set).start()
             assert await anyio.to_thread.run_sync(release.wait, PATIENCE_S)
             assert clock.elapsed == 0
-            if backend == "asyncio":
-                assert await asyncio.to_thread(lambda: 1) == 1
-            else:
-                assert await trio.to_thread.run_sync(lambda: 1) == 1
+            release.clear()
+            threading.Timer(0.1, release.set).start()
+            in_thread = asyncio.to_thread if backend == "asyncio" else trio.to_thread.run_sync
+            assert await in_thread(release.wait, PATIENCE_S)
             assert clock.elapsed == 0
 
     anyio.run(main, backend=backend)
@@ -158,6 +159,13 @@ def test_loops_of_threads_that_were_there_before_keep_the_machines_time():
 
         assert abs(ended[0] - real_time.monotonic_s()) < 500
         assert clock.elapsed == 1000
+
+
+def test_selectors_of_others_than_loops_wait_really(clock):
+    with selectors.DefaultSelector() as selector:
+        assert selector.select(0.01) == []
+
+    assert clock.elapsed == 0
 
 
 # Servers
@@ -258,6 +266,9 @@ def test_a_server_made_before_keeps_the_machines_time():
     with MockHttpServer() as before, VirtualClock() as clock, MockHttpServer() as within:
         assert before.simulation.clock is not clock
         assert within.simulation.clock is clock
+        before.get("/").delay(20).text("ok")
+        assert httpx2.get(before.url("/"), timeout=PATIENCE_S).text == "ok"
+        assert clock.elapsed == 0
         with MockHttpServer(clock=before.simulation.clock) as told:
             assert told.simulation.clock is before.simulation.clock
 

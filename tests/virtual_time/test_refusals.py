@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from time import sleep as sleep_bound_before
 
 import anyio
@@ -70,11 +71,25 @@ def test_after_a_wait_that_it_did_not_see_time_does_not_go_on(clock, wait):
     assert re.match(here, clock.failure)
 
 
-def test_work_is_no_wait(clock):
-    """A thread that computes stands nowhere, however long it takes."""
+def compute():
     end_s = real_time.monotonic_s() + 0.8
     while real_time.monotonic_s() < end_s:
         sum(range(1000))
+
+
+def test_work_is_no_wait(clock):
+    """A thread that computes stands nowhere, however long it takes."""
+    compute()
+
+    clock.advance(1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux says which threads want the processor")
+def test_waiting_for_work_is_no_wait(clock):
+    """Nor does one that waits for a thread that computes."""
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join(PATIENCE_S)
 
     clock.advance(1)
 

@@ -27,10 +27,15 @@ def put_in() -> None:
     selector = selectors.DefaultSelector
     _reach.replace(selector, "select", _selecting(selector.select))
     _reach.replace(BaseEventLoop, "run_in_executor", _in_executor(BaseEventLoop.run_in_executor))
+    # It gives its threads five minutes, from Python 3.12 on, and its caller has not asked for them.
+    shutdown = _at_work(BaseEventLoop.shutdown_default_executor, lambda *_: "the end of the loop's executor")
+    _reach.replace(BaseEventLoop, "shutdown_default_executor", shutdown)
     backend = loaded_module("anyio._backends._asyncio")
     if hasattr(backend, "AsyncIOBackend"):
         in_thread = backend.AsyncIOBackend.run_sync_in_worker_thread
-        _reach.replace(backend.AsyncIOBackend, "run_sync_in_worker_thread", staticmethod(_in_worker(in_thread)))
+        _reach.replace(
+            backend.AsyncIOBackend, "run_sync_in_worker_thread", staticmethod(_at_work(in_thread, _on_worker_thread))
+        )
 
 
 def _selecting(original: Callable[..., _Ready]) -> Callable[..., _Ready]:
@@ -108,17 +113,23 @@ def _in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
     return run_in_executor
 
 
-def _in_worker(original: Callable[..., Any]) -> Callable[..., Any]:
+def _on_worker_thread(func: Callable[..., Any], *_: Any) -> str:
+    return f"{getattr(func, '__qualname__', func)!s} on a worker thread"
+
+
+def _at_work(original: Callable[..., Any], what: Callable[..., str]) -> Callable[..., Any]:
+    """Let no time pass while a coroutine function of the loop's waits for a thread."""
+
     @wraps(original)
-    async def run_sync_in_worker_thread(func: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    async def waiting(*arguments: Any, **options: Any) -> Any:
         clock = _reach.owned()
         if clock is None:
-            return await original(func, *arguments, **options)
+            return await original(*arguments, **options)
         key = object()
-        clock.begin_work(key, f"{getattr(func, '__qualname__', func)!s} on a worker thread")
+        clock.begin_work(key, what(*arguments))
         try:
-            return await original(func, *arguments, **options)
+            return await original(*arguments, **options)
         finally:
             clock.end_work(key)
 
-    return run_sync_in_worker_thread
+    return waiting

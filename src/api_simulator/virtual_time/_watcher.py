@@ -13,11 +13,14 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from api_simulator._core import real_time
 from api_simulator.virtual_time._sleeps import place
 
 #: Standing still for so long, in real seconds, is a wait.
 STANDS_S = 0.3
 _LOOK_EVERY_S = 0.05
+#: And at so many looks: on a machine that had no time for this process, nobody stood.
+_MIN_LOOKS = 3
 #: In these somebody waits for somebody else: who that is stands further out.
 _PLUMBING = ("threading", "queue", "selectors", "subprocess", "socket", "ssl", "concurrent.futures._base")
 _TASKS = Path("/proc/self/task")
@@ -60,16 +63,17 @@ class Watcher:
 
     def _watch(self) -> None:
         stood: object = None
-        looks = 0
+        looks, since_s = 0, 0.0
         while not self._stop.wait(_LOOK_EVERY_S):
             frame = sys._current_frames().get(self._ident)
             if frame is None:
                 return
             at = (id(frame), frame.f_lasti, self._cpu_used())
-            # Looks are counted, not seconds: on a machine that had no time for this process, nobody stood.
-            looks = looks + 1 if at == stood and not self.is_seen and not self._anybody_runs() else 0
-            stood = at
-            if looks >= STANDS_S / _LOOK_EVERY_S and not _is_ours(waiting := _outermost_wait(frame)):
+            now_s = real_time.monotonic_s()
+            if at != stood or self.is_seen or self._anybody_runs():
+                stood, looks, since_s = at, 0, now_s
+            looks += 1
+            if looks > _MIN_LOOKS and now_s - since_s >= STANDS_S and not _is_ours(waiting := _outermost_wait(frame)):
                 self.note(f"thread {self._name()} waits at {place(waiting)} in {waiting.f_code.co_qualname}")
             # A frame kept alive keeps alive what its function holds.
             del frame
