@@ -53,6 +53,8 @@ class Journal:
         self._pairs: dict[tuple[str, str], int] = {}
         self._pairs_complete = True
         self._waiters = 0
+        #: Told whether anybody waits: an engine that records elsewhere then hands everything over at once.
+        self.attended: Callable[[bool], None] = _nobody_to_tell
 
     def record(self, request: CapturedRequest) -> None:
         """Add *request* and give it its number; called with :attr:`changed` held."""
@@ -71,6 +73,15 @@ class Journal:
         else:
             self._pairs_complete = False
         self.wake_waiters()
+
+    def count_dropped(self, method: str, path: str, count: int) -> None:
+        """Count requests that were dropped before they got here; called with :attr:`changed` held."""
+        self._total += count
+        pair = (method, path)
+        if pair in self._pairs or len(self._pairs) < MAX_COUNTED_PAIRS:
+            self._pairs[pair] = self._pairs.get(pair, 0) + count
+        else:
+            self._pairs_complete = False
 
     def add_body(self, request: CapturedRequest, body: bytes) -> None:
         """Give a recorded request the body that came after its answer; called with :attr:`changed` held."""
@@ -226,8 +237,9 @@ class Journal:
         deadline = time.monotonic() + timeout_s
         with self.changed:
             self._waiters += 1
+            self.attended(True)
             try:
-                while not condition():
+                while not self._holds(condition):
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return False
@@ -235,6 +247,11 @@ class Journal:
                 return True
             finally:
                 self._waiters -= 1
+                self.attended(self._waiters > 0)
+
+    def _holds(self, condition: Callable[[], object]) -> bool:
+        self.drain()
+        return bool(condition())
 
     def wake_waiters(self) -> None:
         """Make every waiting thread look again; costs nothing when none is waiting."""
@@ -252,6 +269,10 @@ class Journal:
 
 def _nothing_to_drain() -> None:
     """Leave the journal as it is: the engine records into it directly."""
+
+
+def _nobody_to_tell(_waiting: bool) -> None:  # noqa: FBT001  # the form of a callback
+    """Do nothing: the engine records into the journal directly."""
 
 
 def _filter(method: str | None, path: str | None) -> tuple[str | None, str | None, str | None]:

@@ -8,7 +8,6 @@ parses requests, hands them in, and carries out the actions that come back.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import socket
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ EngineName: TypeAlias = Literal["auto", "native", "aiohttp"]
 
 #: Every name that may be asked for, with the module that implements it.
 ENGINE_MODULES: dict[str, str] = {
-    "native": "api_simulator._engines._native",
+    "native": "api_simulator._engines._native.engine",
     "aiohttp": "api_simulator._engines._aiohttp",
 }
 ENVIRONMENT_VARIABLE = "API_SIMULATOR_ENGINE"
@@ -91,28 +90,24 @@ def open_engine(name: str | None = None) -> Engine:
     wanted = checked_engine_name(name)
     candidates = list(ENGINE_MODULES) if wanted == "auto" else [wanted]
     for candidate in candidates:
-        if _is_installed(candidate):
+        if _problem(candidate) is None:
             return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
-    module = ENGINE_MODULES[candidates[-1]]
-    raise EngineUnavailableError(
-        f"engine {wanted!r} is not installed: there is no module {module} in this version of api-simulator; "
-        "use engine='aiohttp' or 'auto'"
-    )
+    raise EngineUnavailableError(f"engine {wanted!r} is not available: {_problem(candidates[-1])}")
 
 
-def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(ENGINE_MODULES[name]) is not None
+def _problem(name: str) -> str | None:
+    """Return why an engine cannot be used here, None if it can."""
+    if name != "native":
+        return None
+    from api_simulator._engines._native import _library
+
+    return _library.problem()
 
 
 def engine_statuses() -> list[EngineStatus]:
     """Return what :func:`open_engine` would find, an entry for each engine."""
-    statuses = []
-    for name, module in ENGINE_MODULES.items():
-        if _is_installed(name):
-            statuses.append(EngineStatus(name, True, f"module {module}"))
-        else:
-            statuses.append(EngineStatus(name, False, f"module {module} is not part of this installation"))
-    return statuses
+    found = [(name, _problem(name)) for name in ENGINE_MODULES]
+    return [EngineStatus(name, problem is None, problem or f"module {ENGINE_MODULES[name]}") for name, problem in found]
 
 
 def bind_listener(host: str, port: int) -> socket.socket:

@@ -286,6 +286,7 @@ class MockHttpServer(Registration, Verification):
     @property
     def malformed(self) -> list[MalformedRequest]:
         """Input that was no HTTP request, the last thousand of it."""
+        self.simulation.journal.drain()
         return list(self.simulation.journal.malformed)
 
     @property

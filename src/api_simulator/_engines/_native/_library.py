@@ -1,0 +1,78 @@
+"""
+Find and open the compiled library, or say exactly why not.
+
+Nothing here starts a thread. Loading is done once; what failed is remembered with its reason, which
+``api-simulator doctor`` shows and ``engine="native"`` raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from api_simulator.errors import EngineUnavailableError
+
+#: The version of the C ABI that this package speaks; the library must say the same number.
+ABI_VERSION = 1
+#: Another library than the one beside this module: for those who build their own.
+PATH_VARIABLE = "API_SIMULATOR_NATIVE_LIBRARY"
+
+_HOW_TO_GET_IT = (
+    "install a wheel for this platform, or install from source with cargo on PATH and API_SIMULATOR_NATIVE=require; "
+    "engine='auto' and engine='aiohttp' work without it"
+)
+
+
+def library_name() -> str:
+    """Return the library's file name on this platform."""
+    if sys.platform == "win32":
+        return "api_simulator_native.dll"
+    return f"libapi_simulator_native.{'dylib' if sys.platform == 'darwin' else 'so'}"
+
+
+def library_path() -> Path:
+    """Return where the library is expected."""
+    given = os.environ.get(PATH_VARIABLE)
+    return Path(given) if given else Path(__file__).with_name(library_name())
+
+
+def load() -> tuple[Any, Any]:
+    """
+    Return cffi's handle and the library.
+
+    Raises:
+        EngineUnavailableError: If it is missing, cannot be loaded, or speaks another version of the ABI.
+    """
+    ffi, library, problem = _loaded(library_path())
+    if problem is not None:
+        raise EngineUnavailableError(f"engine 'native' is not available: {problem}; {_HOW_TO_GET_IT}")
+    return ffi, library
+
+
+def problem() -> str | None:
+    """Return why the library cannot be used, None if it can."""
+    return _loaded(library_path())[2]
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path) -> tuple[Any, Any, str | None]:
+    if not path.is_file():
+        return None, None, f"there is no {path}"
+    try:
+        from api_simulator._engines._native._ffi import ffi
+    except ImportError as error:
+        return None, None, f"cffi cannot be imported ({error})"
+    try:
+        library = ffi.dlopen(str(path))
+    except OSError as error:
+        return None, None, f"{path} cannot be loaded ({error})"
+    try:
+        found = library.asim_abi_version()
+    except AttributeError:
+        return None, None, f"{path} is not the library of this package (it has no asim_abi_version)"
+    if found != ABI_VERSION:
+        return None, None, f"{path} has ABI version {found}, this package needs {ABI_VERSION}"
+    return ffi, library, None
