@@ -20,7 +20,7 @@ impl Platform for System {
         imp::reset_on_close(stream);
     }
 
-    fn wait(&self, first: Watch<'_>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    fn wait(&self, first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
         imp::wait(first, second, timeout)
     }
 }
@@ -124,14 +124,14 @@ mod imp {
         };
     }
 
-    pub(super) fn wait(first: Watch<'_>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    pub(super) fn wait(first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
         let entry = |watch: Watch<'_>| PollFd {
             fd: watch.handle.as_raw_fd(),
             events: POLLRDHUP | if watch.readable { POLLIN } else { 0 },
             revents: 0,
         };
         // poll() leaves out what has a negative descriptor.
-        let mut fds = [entry(first), second.map_or(PollFd { fd: -1, events: 0, revents: 0 }, entry)];
+        let mut fds = [first, second].map(|watch| watch.map_or(PollFd { fd: -1, events: 0, revents: 0 }, entry));
         poll_all(&mut fds, timeout);
         [fds[0].revents != 0, fds[1].revents != 0]
     }
@@ -225,20 +225,21 @@ mod imp {
         };
     }
 
-    pub(super) fn wait(first: Watch<'_>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    pub(super) fn wait(first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
         let entry = |watch: Watch<'_>| PollFd {
             fd: watch.handle.as_raw_socket(),
             events: if watch.readable { POLLRDNORM } else { 0 },
             revents: 0,
         };
-        let mut fds = vec![entry(first)];
-        fds.extend(second.map(entry));
+        // Windows has no number for "left out"; a socket that is none is reported with an error, which is not looked at.
+        let none = || PollFd { fd: RawSocket::MAX, events: 0, revents: 0 };
+        let mut fds = [first, second].map(|watch| watch.map_or_else(none, entry));
         // Rounded up: a wait is never short.
         let milliseconds = timeout.map_or(-1, |timeout| {
             c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
         });
         // SAFETY: so many live entries.
         unsafe { WSAPoll(fds.as_mut_ptr(), fds.len() as c_ulong, milliseconds) };
-        [fds[0].revents != 0, fds.get(1).is_some_and(|second| second.revents != 0)]
+        [first.is_some() && fds[0].revents != 0, second.is_some() && fds[1].revents != 0]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,12 +31,14 @@ pub(crate) struct Shared {
     pub(crate) busy: AtomicBool,
     pub(crate) writing: AtomicBool,
     pub(crate) stopped: AtomicBool,
+    // Made for the first request that is handed off.
+    pub(crate) waker: OnceLock<Arc<Waker>>,
 }
 
 impl Shared {
     pub(crate) fn new(stream: TcpStream) -> Self {
         let flag = || AtomicBool::new(false);
-        Self { stream, busy: flag(), writing: flag(), stopped: flag() }
+        Self { stream, busy: flag(), writing: flag(), stopped: flag(), waker: OnceLock::new() }
     }
 }
 
@@ -66,7 +68,6 @@ struct Connection<'a> {
     start: usize,
     head: Vec<u8>,
     body: Vec<u8>,
-    waker: Option<Arc<Waker>>,
 }
 
 /// Serve a connection until it ends.
@@ -75,7 +76,7 @@ pub(crate) fn serve(server: &Server, shared: &Shared, number: u64, accepted_ns: 
     let _ = shared.stream.set_nodelay(true);
     let _ = shared.stream.set_write_timeout(Some(WRITE_TICK));
     let (buffer, head, body) = (Vec::new(), Vec::new(), Vec::new());
-    let mut connection = Connection { server, shared, number, index: 0, accepted_ns, buffer, start: 0, head, body, waker: None };
+    let mut connection = Connection { server, shared, number, index: 0, accepted_ns, buffer, start: 0, head, body };
     let delay = server.settings.accept_delay_ms.load(Ordering::Acquire);
     if delay > 0 && connection.sleep(Duration::from_millis(u64::from(delay))).is_err() {
         return;
@@ -261,7 +262,7 @@ impl Connection<'_> {
         let key = (is_origin_form && !head_only && head.version[0] == 1).then_some(key);
         let arrival = Arrival { record, key, form, head_only };
         // No descriptor left for the hand-off: the client sees a connection that ends.
-        let verdict = self.server.arrive(arrival, &mut self.waker).map_err(|_| Over::Gone)?;
+        let verdict = self.server.arrive(arrival, &self.shared.waker).map_err(|_| Over::Gone)?;
         self.index += 1;
         match verdict {
             Verdict::Plain(program, mut noted) => {
@@ -289,20 +290,21 @@ impl Connection<'_> {
                 let read = self.receive_body(head);
                 self.late_body(head, noted.sequence, read)
             }
-            Err(Over::Done) => {
-                self.linger();
-                Err(Over::Done)
+            Err(over) => {
+                self.server.tell(Kind::Body, &Record { sequence: noted.sequence, ..Record::default() });
+                if over == Over::Done {
+                    self.linger();
+                }
+                Err(over)
             }
-            Err(Over::Gone) => Err(Over::Gone),
         }
     }
 
     fn late_body(&mut self, head: &Head, sequence: u64, read: Result<bool, Refusal>) -> Result<Played, Over> {
+        let body = if matches!(read, Ok(true)) { &self.body[..] } else { &[] };
+        self.server.tell(Kind::Body, &Record { sequence, body, ..Record::default() });
         match read {
-            Ok(true) => {
-                self.server.tell(Kind::Body, &Record { sequence, body: &self.body, ..Record::default() });
-                Ok(Played::Whole)
-            }
+            Ok(true) => Ok(Played::Whole),
             Ok(false) => Err(Over::Gone),
             Err(refusal) => {
                 let raw = self.head[..head.end].to_vec();
@@ -313,18 +315,23 @@ impl Connection<'_> {
     }
 
     fn play_parts(&mut self, parking: &Parking, noted: &mut Noted) -> Result<Played, Over> {
+        // A client that sends no more is answered if that can be done at once, as it is by a plain route; while
+        // something takes its time, it counts as gone.
+        let mut begun = false;
         loop {
             let part = lock(&parking.parts).pop_front();
             let Some(part) = part else {
-                if self.wait(None).is_err() {
+                if self.wait_for_part(begun).is_err() {
                     self.aborted(noted);
                     return Err(Over::Gone);
                 }
                 continue;
             };
+            begun = true;
             let played = self.play(&part.program, Some(&mut *noted).filter(|_| !part.noted_by_python), part.last);
             match (&played, part.last) {
                 (Ok(Played::ReadOn), _) => return played,
+                (Ok(Played::Whole), false) if part.program.steps.is_empty() => {}
                 (Ok(Played::Whole), false) => {
                     self.server.tell(Kind::PartDone, &Record { sequence: noted.sequence, ..Record::default() });
                 }
@@ -364,7 +371,7 @@ impl Connection<'_> {
                     let ends = last && program.steps[place + 1..].iter().all(|left| matches!(left, Step::Close | Step::HalfClose));
                     self.send(bytes, noted.as_deref_mut().filter(|_| ends))?;
                 }
-                Step::Wait(milliseconds) => self.wait(Some(Duration::from_millis(u64::from(*milliseconds))))?,
+                Step::Wait(milliseconds) => self.wait(Duration::from_millis(u64::from(*milliseconds)))?,
                 Step::Close => return Err(Over::Done),
                 Step::Reset => {
                     self.server.platform().reset_on_close(&self.shared.stream);
@@ -376,7 +383,7 @@ impl Connection<'_> {
                     return Err(Over::Gone);
                 }
                 Step::Hang => {
-                    while self.wait(Some(Duration::from_secs(3600))).is_ok() {}
+                    while self.wait_once(true, None, None).is_ok() {}
                     return Err(Over::Gone);
                 }
                 Step::ReadOn => return Ok(Played::ReadOn),
@@ -422,32 +429,39 @@ impl Connection<'_> {
         result
     }
 
-    /// Wait for *duration*, or (`None`) until Python has said something; the end of the connection ends it too.
-    fn wait(&mut self, duration: Option<Duration>) -> Result<(), Over> {
-        let deadline = duration.map(|duration| Instant::now() + duration);
+    /// Wait for *duration*; the end of the connection ends it too.
+    fn wait(&mut self, duration: Duration) -> Result<(), Over> {
+        let deadline = Instant::now() + duration;
         loop {
-            if self.shared.stopped.load(Ordering::Acquire) {
-                return Err(Over::Gone);
-            }
-            let left = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return Ok(()),
-                left => left,
-            };
-            // What follows on this connection is read meanwhile, up to a point: so its end is seen.
-            let readable = self.buffer.len() - self.start < AHEAD_BYTES;
-            let watch = Watch { handle: handle(&self.shared.stream), readable };
-            let waker = self.waker.as_deref().filter(|_| duration.is_none());
-            let [stream, woken] = self.server.platform().wait(watch, waker.map(Waker::watch), left);
-            if woken {
-                if let Some(waker) = waker {
-                    waker.clear();
-                }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(());
             }
-            if stream && (!readable || self.fill() == 0) {
-                return Err(Over::Gone);
-            }
+            self.wait_once(true, None, Some(left))?;
         }
+    }
+
+    /// Wait until Python has said something, or somebody may have; watching the client only if *watched*.
+    fn wait_for_part(&mut self, watched: bool) -> Result<(), Over> {
+        let waker = self.shared.waker.get().cloned();
+        self.wait_once(watched, waker.as_deref(), None)
+    }
+
+    fn wait_once(&mut self, watched: bool, waker: Option<&Waker>, left: Option<Duration>) -> Result<(), Over> {
+        if self.shared.stopped.load(Ordering::Acquire) {
+            return Err(Over::Gone);
+        }
+        // What follows on this connection is read meanwhile, up to a point: so its end is seen.
+        let readable = self.buffer.len() - self.start < AHEAD_BYTES;
+        let watch = watched.then(|| Watch { handle: handle(&self.shared.stream), readable });
+        let [stream, woken] = self.server.platform().wait(watch, waker.map(Waker::watch), left);
+        if let Some(waker) = waker.filter(|_| woken) {
+            waker.clear();
+        }
+        if stream && (!readable || self.fill() == 0) {
+            return Err(Over::Gone);
+        }
+        Ok(())
     }
 
     /// Let time pass and read nothing.
@@ -467,7 +481,7 @@ impl Connection<'_> {
                 thread::sleep(left.min(Duration::from_millis(5)));
             } else {
                 let watch = Watch { handle: handle(&self.shared.stream), readable: false };
-                [ended, _] = self.server.platform().wait(watch, None, Some(left));
+                [ended, _] = self.server.platform().wait(Some(watch), None, Some(left));
             }
         }
     }
@@ -489,7 +503,7 @@ impl Connection<'_> {
                 return;
             }
             let watch = Watch { handle: handle(&self.shared.stream), readable: true };
-            let [ready, _] = self.server.platform().wait(watch, None, left);
+            let [ready, _] = self.server.platform().wait(Some(watch), None, left);
             self.start = self.buffer.len();
             if ready && self.fill() == 0 {
                 return;
@@ -501,7 +515,7 @@ impl Connection<'_> {
     fn read_what_is_there(&mut self) {
         for _ in 0..64 {
             let watch = Watch { handle: handle(&self.shared.stream), readable: true };
-            let [ready, _] = self.server.platform().wait(watch, None, Some(Duration::ZERO));
+            let [ready, _] = self.server.platform().wait(Some(watch), None, Some(Duration::ZERO));
             self.start = self.buffer.len();
             if !ready || self.fill() == 0 {
                 return;

@@ -32,7 +32,7 @@ pub enum Kind {
     Malformed = 5,
     /// A part of an answer is out, the next may come.
     PartDone = 6,
-    /// The body of a request that was answered by its head.
+    /// The body of a request that was answered by its head; empty if it did not come.
     Body = 7,
     /// Requests that were dropped: `entry`, how many (`sequence`), how many on a connection that was there (`index`).
     Dropped = 8,
@@ -204,7 +204,7 @@ impl Log {
         self.dropped.clear();
         // Most segments hold nothing else: they are not walked through.
         for segment in old.iter().filter(|segment| segment.others) {
-            let others = Self::others(&segment.bytes, |_, _| ());
+            let others = Self::others(&segment.bytes, Kind::Malformed, |_, _| ());
             self.requests += others.requests;
             self.segments.push_back(others);
         }
@@ -215,7 +215,7 @@ impl Log {
         while self.segments.len() > 1 && (self.requests > self.max_requests || self.body_bytes > self.max_body_bytes) {
             let Some(oldest) = self.take_segment() else { return };
             let mut dropped = std::mem::take(&mut self.dropped);
-            let others = Self::others(&oldest.bytes, |entry, reused| {
+            let others = Self::others(&oldest.bytes, Kind::Plain, |entry, reused| {
                 let (count, reuses) = dropped.entry(entry).or_default();
                 *count += 1;
                 *reuses += u32::from(reused);
@@ -240,13 +240,13 @@ impl Log {
         Some(taken)
     }
 
-    /// Return the records that are no plain requests, telling *plain* of those that are.
-    fn others(bytes: &[u8], mut plain: impl FnMut(u32, bool)) -> Segment {
+    /// Return the records that are neither plain requests nor of the kind *left_out*, telling *plain* of the former.
+    fn others(bytes: &[u8], left_out: Kind, mut plain: impl FnMut(u32, bool)) -> Segment {
         let mut kept = Segment { moved: true, others: true, ..Segment::default() };
         for record in records(bytes) {
             if record[KIND] == Kind::Plain as u8 {
                 plain(number(record, ENTRY), number(record, INDEX) > 0);
-            } else {
+            } else if record[KIND] != left_out as u8 {
                 kept.requests += usize::from(record[KIND] == Kind::HandOff as u8);
                 kept.bytes.extend_from_slice(record);
             }
@@ -350,6 +350,7 @@ mod tests {
     fn clearing_keeps_those_who_wait() {
         let mut log = Log::new(100, usize::MAX);
         plain(&mut log, 1, 0);
+        log.push(Kind::Malformed, &Record::default());
         log.push(Kind::HandOff, &Record::default());
 
         log.clear();

@@ -49,10 +49,10 @@ pub trait Platform: Send + Sync {
     /// Make the next close of the stream send RST instead of FIN, and drop what is unsent.
     fn reset_on_close(&self, stream: &TcpStream);
 
-    /// Block until something happens at one of two sockets, or *timeout* has passed (never: `None`).
+    /// Block until something happens at one of the sockets, or *timeout* has passed (never: `None`).
     ///
     /// Returns for each whether something happened; may return early with nothing.
-    fn wait(&self, first: Watch<'_>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2];
+    fn wait(&self, first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2];
 }
 
 #[cfg(unix)]

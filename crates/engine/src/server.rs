@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -162,11 +162,11 @@ impl Server {
                 Ok((stream, _)) => self.connected(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let watch = Watch { handle: handle(listener), readable: true };
-                    self.platform.wait(watch, Some(self.waker.watch()), None);
+                    self.platform.wait(Some(watch), Some(self.waker.watch()), None);
                 }
                 // No descriptors, or a client that is gone already: not the end of the server.
                 Err(_) => {
-                    self.platform.wait(self.waker.watch(), None, Some(Duration::from_millis(5)));
+                    self.platform.wait(Some(self.waker.watch()), None, Some(Duration::from_millis(5)));
                 }
             }
         }
@@ -262,7 +262,7 @@ impl Server {
     }
 
     /// Note a request and say what becomes of it: it is in the log when this returns.
-    pub(crate) fn arrive(&self, arrival: Arrival<'_>, waker: &mut Option<Arc<Waker>>) -> io::Result<Verdict> {
+    pub(crate) fn arrive(&self, arrival: Arrival<'_>, waker: &OnceLock<Arc<Waker>>) -> io::Result<Verdict> {
         let mut record = arrival.record;
         let mut state = lock(&self.state);
         state.sequence += 1;
@@ -273,7 +273,7 @@ impl Server {
             (record.entry, record.answer) = (turn.entry, turn.answer);
             if turn.program.at_once {
                 // Noted first: a client that has the answer must find it noted.
-                record.answered_ns = record.received_ns;
+                record.answered_ns = self.platform.now_ns().max(record.received_ns + 1);
             }
             let place = state.log.push(Kind::Plain, &record);
             drop(state);
@@ -281,9 +281,12 @@ impl Server {
             let noted = Noted { sequence: record.sequence, place, answered: turn.program.at_once };
             return Ok(Verdict::Plain(turn.program, noted));
         }
-        let waker = match waker {
+        let waker = match waker.get() {
             Some(waker) => waker,
-            None => waker.insert(Arc::new(Waker::new()?)),
+            None => {
+                let made = Arc::new(Waker::new()?);
+                waker.get_or_init(|| made)
+            }
         };
         record.flags |= u8::from(arrival.head_only) << 1;
         let parking = Arc::new(Parking::default());
@@ -408,6 +411,9 @@ impl Shared {
         self.stopped.store(true, Ordering::Release);
         // The reading side alone wakes whoever waits, and sends nothing: the close then sends FIN or RST.
         let blocked = self.writing.load(Ordering::Acquire);
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
         let _ = self.stream.shutdown(if busy && !blocked { Shutdown::Read } else { Shutdown::Both });
     }
 }

@@ -219,7 +219,7 @@ class CapturedRequest(Mapping[str, Any]):
         method: str,
         raw_target: str,
         *,
-        raw_headers: Sequence[tuple[bytes, bytes]] | None = (),
+        raw_headers: Sequence[tuple[bytes, bytes]] | None = None,
         raw_body: bytes = b"",
         http_version: str = "1.1",
         keep_alive: bool = True,

@@ -110,6 +110,8 @@ class HandedOff:
 
     def start(self, sequence: int, request: CapturedRequest, decision: Decision) -> None:
         """Begin an answer; from any thread."""
+        # Nothing to send yet, but the client is watched from now on.
+        self.serving.answer(sequence, b"", _NOTED_HERE)
         self._loop.call_soon_threadsafe(self._start, sequence, request, decision)
 
     def _start(self, sequence: int, request: CapturedRequest, decision: Decision) -> None:

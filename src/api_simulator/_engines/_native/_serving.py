@@ -54,6 +54,8 @@ class NativeServing:
         self._closed = False
         # Requests that the journal has and whose end is still to come, by their number in the library.
         self._unfinished: dict[int, CapturedRequest] = {}
+        # Requests that were answered by their heads.
+        self._without_body: dict[int, CapturedRequest] = {}
         self._handed_off: HandedOff | None = None
         self._closing_lock = threading.Lock()
         try:
@@ -134,8 +136,8 @@ class NativeServing:
             if self._handed_off is not None:
                 self._handed_off.part_done(record.sequence)
         elif kind == BODY:
-            request = self._unfinished.pop(record.sequence, None)
-            if request is not None:
+            request = self._without_body.pop(record.sequence, None)
+            if request is not None and record.body:
                 self.simulation.body_arrived(request, record.body)
         elif kind == DROPPED:
             method, path, _ = self._fast_path.entries[record.entry]
@@ -169,6 +171,8 @@ class NativeServing:
             self.answer(record.sequence, READ_ON, 0)
             return
         self._unfinished[record.sequence] = request
+        if record.flags & HEAD_ONLY:
+            self._without_body[record.sequence] = request
         if is_finite(decision.actions):
             self.answer(record.sequence, program(decision.actions), LAST)
         else:
