@@ -61,7 +61,6 @@ unsafe fn free<T>(pointer: *mut T) {
     }
 }
 
-
 /// See the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn asim_abi_version() -> u32 {
@@ -71,7 +70,9 @@ pub extern "C" fn asim_abi_version() -> u32 {
 /// See the header.
 #[unsafe(no_mangle)]
 pub extern "C" fn asim_runtime_new() -> *mut Arc<Runtime> {
-    guarded(std::ptr::null_mut(), || Box::into_raw(Box::new(Arc::new(Runtime::default()))))
+    guarded(std::ptr::null_mut(), || {
+        Box::into_raw(Box::new(Arc::new(Runtime::default())))
+    })
 }
 
 /// See the header.
@@ -93,7 +94,9 @@ pub unsafe extern "C" fn asim_runtime_free(runtime: *mut Arc<Runtime>) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_wait(runtime: *const Arc<Runtime>, timeout_ms: u32) -> i64 {
     // SAFETY: the header's promise.
-    let Some(runtime) = (unsafe { borrowed(runtime) }) else { return -1 };
+    let Some(runtime) = (unsafe { borrowed(runtime) }) else {
+        return -1;
+    };
     guarded(-1, || {
         let ready = runtime.wait(Duration::from_millis(u64::from(timeout_ms)));
         ready.map_or(-1, |number| i64::try_from(number).unwrap_or(-1))
@@ -108,7 +111,9 @@ pub unsafe extern "C" fn asim_wait(runtime: *const Arc<Runtime>, timeout_ms: u32
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_wake(runtime: *const Arc<Runtime>) {
     // SAFETY: the header's promise.
-    let Some(runtime) = (unsafe { borrowed(runtime) }) else { return };
+    let Some(runtime) = (unsafe { borrowed(runtime) }) else {
+        return;
+    };
     guarded((), || runtime.signal(0));
 }
 
@@ -126,17 +131,37 @@ pub unsafe extern "C" fn asim_serve(
     max_body_bytes: u64,
 ) -> *mut Arc<Server> {
     // SAFETY: the header's promise: the descriptor belongs to the library from now on.
-    let Some(listener) = (unsafe { platform::listener(listener) }) else { return std::ptr::null_mut() };
+    let Some(listener) = (unsafe { platform::listener(listener) }) else {
+        return std::ptr::null_mut();
+    };
     // SAFETY: the header's promise.
-    let Some(runtime) = (unsafe { borrowed(runtime) }) else { return std::ptr::null_mut() };
-    guarded(std::ptr::null_mut(), || serve(listener, runtime, number, max_requests, max_body_bytes))
+    let Some(runtime) = (unsafe { borrowed(runtime) }) else {
+        return std::ptr::null_mut();
+    };
+    guarded(std::ptr::null_mut(), || {
+        serve(listener, runtime, number, max_requests, max_body_bytes)
+    })
 }
 
-fn serve(listener: TcpListener, runtime: &Arc<Runtime>, number: u64, requests: u64, body_bytes: u64) -> *mut Arc<Server> {
+fn serve(
+    listener: TcpListener,
+    runtime: &Arc<Runtime>,
+    number: u64,
+    requests: u64,
+    body_bytes: u64,
+) -> *mut Arc<Server> {
     let bound = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     let bounds = (bound(requests), bound(body_bytes));
-    let started = Server::start(listener, number, bounds, Arc::clone(runtime), Arc::new(System));
-    started.map_or(std::ptr::null_mut(), |server| Box::into_raw(Box::new(server)))
+    let started = Server::start(
+        listener,
+        number,
+        bounds,
+        Arc::clone(runtime),
+        Arc::new(System),
+    );
+    started.map_or(std::ptr::null_mut(), |server| {
+        Box::into_raw(Box::new(server))
+    })
 }
 
 /// See the header.
@@ -147,7 +172,9 @@ fn serve(listener: TcpListener, runtime: &Arc<Runtime>, number: u64, requests: u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_close(server: *const Arc<Server>) -> i32 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return 0 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return 0;
+    };
     guarded(0, || i32::from(server.close()))
 }
 
@@ -170,7 +197,9 @@ pub unsafe extern "C" fn asim_server_free(server: *mut Arc<Server>) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_drop_connections(server: *const Arc<Server>) {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
     guarded((), || server.drop_connections());
 }
 
@@ -188,14 +217,19 @@ pub unsafe extern "C" fn asim_route(
     position: u64,
 ) -> i64 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return -1 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return -1;
+    };
     let then = match then {
         0 => Then::Repeat,
         1 => Then::Cycle,
         2 => Then::Error,
         _ => return -1,
     };
-    guarded(-1, || server.with_table(|table| i64::from(table.add_route(answers as usize, then, calls, position))))
+    guarded(-1, || {
+        server
+            .with_table(|table| i64::from(table.add_route(answers as usize, then, calls, position)))
+    })
 }
 
 /// See the header.
@@ -212,12 +246,20 @@ pub unsafe extern "C" fn asim_program(
     size: usize,
 ) -> i32 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return 0 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return 0;
+    };
     // SAFETY: the header's promise.
-    let Some(program) = (unsafe { bytes(program, size) }) else { return 0 };
-    let Ok(form) = u8::try_from(form) else { return 0 };
+    let Some(program) = (unsafe { bytes(program, size) }) else {
+        return 0;
+    };
+    let Ok(form) = u8::try_from(form) else {
+        return 0;
+    };
     guarded(0, || {
-        let Ok(program) = Program::parse(program) else { return 0 };
+        let Ok(program) = Program::parse(program) else {
+            return 0;
+        };
         i32::from(server.with_table(|table| table.add_program(route, form, program)))
     })
 }
@@ -228,12 +270,24 @@ pub unsafe extern "C" fn asim_program(
 ///
 /// As the header says of handles and memory.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn asim_entry(server: *const Arc<Server>, entry: u32, route: u32, key: *const u8, size: usize) {
+pub unsafe extern "C" fn asim_entry(
+    server: *const Arc<Server>,
+    entry: u32,
+    route: u32,
+    key: *const u8,
+    size: usize,
+) {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
     // SAFETY: the header's promise.
-    let Some(key) = (unsafe { bytes(key, size) }) else { return };
-    guarded((), || server.with_table(|table| table.add_entry(entry, route, key)));
+    let Some(key) = (unsafe { bytes(key, size) }) else {
+        return;
+    };
+    guarded((), || {
+        server.with_table(|table| table.add_entry(entry, route, key))
+    });
 }
 
 /// See the header.
@@ -244,7 +298,9 @@ pub unsafe extern "C" fn asim_entry(server: *const Arc<Server>, entry: u32, rout
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_forget(server: *const Arc<Server>, key: *const u8, size: usize) {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
     // SAFETY: the header's promise.
     let key = unsafe { bytes(key, size) };
     guarded((), || match key {
@@ -261,10 +317,14 @@ pub unsafe extern "C" fn asim_forget(server: *const Arc<Server>, key: *const u8,
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_turn(server: *const Arc<Server>, route: u32, what: u32) -> i64 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return -1 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return -1;
+    };
     guarded(-1, || {
         server.with_table(|table| {
-            let Some(route) = table.route(route) else { return -1 };
+            let Some(route) = table.route(route) else {
+                return -1;
+            };
             let value = match what {
                 0 => route.calls,
                 1 => route.position,
@@ -291,10 +351,14 @@ pub unsafe extern "C" fn asim_turn(server: *const Arc<Server>, route: u32, what:
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_set(server: *const Arc<Server>, setting: u32, value: u64) {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
     let settings = &server.settings;
     match setting {
-        0 => settings.accept_delay_ms.store(u32::try_from(value).unwrap_or(u32::MAX), Ordering::Release),
+        0 => settings
+            .accept_delay_ms
+            .store(u32::try_from(value).unwrap_or(u32::MAX), Ordering::Release),
         1 => settings.upload_bytes_per_s.store(value, Ordering::Release),
         2 => settings.early.store(value != 0, Ordering::Release),
         3 => settings.watch.store(value != 0, Ordering::Release),
@@ -310,7 +374,9 @@ pub unsafe extern "C" fn asim_set(server: *const Arc<Server>, setting: u32, valu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_reset(server: *const Arc<Server>, generation: u64) {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
     guarded((), || server.reset(generation));
 }
 
@@ -322,9 +388,13 @@ pub unsafe extern "C" fn asim_reset(server: *const Arc<Server>, generation: u64)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_count(server: *const Arc<Server>, what: u32) -> i64 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return -1 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return -1;
+    };
     guarded(-1, || match what {
-        0 => server.waiting_plain().map_or(-1, |count| i64::try_from(count).unwrap_or(-1)),
+        0 => server
+            .waiting_plain()
+            .map_or(-1, |count| i64::try_from(count).unwrap_or(-1)),
         1 => i64::try_from(server.connection_counts().0).unwrap_or(-1),
         2 => i64::try_from(server.connection_counts().1).unwrap_or(-1),
         _ => -1,
@@ -337,13 +407,21 @@ pub unsafe extern "C" fn asim_count(server: *const Arc<Server>, what: u32) -> i6
 ///
 /// As the header says of handles and memory; *data* and *size* point at places to write to.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn asim_drain(server: *const Arc<Server>, data: *mut *const u8, size: *mut usize) -> *mut Segment {
+pub unsafe extern "C" fn asim_drain(
+    server: *const Arc<Server>,
+    data: *mut *const u8,
+    size: *mut usize,
+) -> *mut Segment {
     if data.is_null() || size.is_null() {
         return std::ptr::null_mut();
     }
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return std::ptr::null_mut() };
-    let Some(segment) = guarded(None, || server.take()) else { return std::ptr::null_mut() };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return std::ptr::null_mut();
+    };
+    let Some(segment) = guarded(None, || server.take()) else {
+        return std::ptr::null_mut();
+    };
     let segment = Box::new(segment);
     // SAFETY: not NULL, and the caller promises a place to write to.
     unsafe { data.write(segment.bytes().as_ptr()) };
@@ -377,11 +455,17 @@ pub unsafe extern "C" fn asim_answer(
     flags: u32,
 ) -> i32 {
     // SAFETY: the header's promise.
-    let Some(server) = (unsafe { borrowed(server) }) else { return -1 };
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return -1;
+    };
     // SAFETY: the header's promise.
-    let Some(program) = (unsafe { bytes(program, size) }) else { return -1 };
+    let Some(program) = (unsafe { bytes(program, size) }) else {
+        return -1;
+    };
     guarded(-1, || {
-        let Ok(program) = Program::parse(program) else { return -1 };
+        let Ok(program) = Program::parse(program) else {
+            return -1;
+        };
         i32::from(server.answer(sequence, program, flags & 1 != 0, flags & 2 != 0))
     })
 }

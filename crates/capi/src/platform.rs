@@ -20,7 +20,12 @@ impl Platform for System {
         imp::reset_on_close(stream);
     }
 
-    fn wait(&self, first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    fn wait(
+        &self,
+        first: Option<Watch<'_>>,
+        second: Option<Watch<'_>>,
+        timeout: Option<Duration>,
+    ) -> [bool; 2] {
         imp::wait(first, second, timeout)
     }
 }
@@ -85,10 +90,21 @@ mod imp {
     }
 
     unsafe extern "C" {
-        fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, size: u32) -> c_int;
+        fn setsockopt(
+            fd: c_int,
+            level: c_int,
+            name: c_int,
+            value: *const c_void,
+            size: u32,
+        ) -> c_int;
         fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
         #[cfg(target_os = "linux")]
-        fn ppoll(fds: *mut PollFd, count: c_ulong, timeout: *const TimeSpec, mask: *const c_void) -> c_int;
+        fn ppoll(
+            fds: *mut PollFd,
+            count: c_ulong,
+            timeout: *const TimeSpec,
+            mask: *const c_void,
+        ) -> c_int;
         #[cfg(not(target_os = "linux"))]
         fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     }
@@ -100,7 +116,10 @@ mod imp {
     }
 
     pub(super) fn now_ns() -> i64 {
-        let mut time = TimeSpec { seconds: 0, nanoseconds: 0 };
+        let mut time = TimeSpec {
+            seconds: 0,
+            nanoseconds: 0,
+        };
         // SAFETY: the pointer is to a live value of the type that the call fills in.
         unsafe { clock_gettime(CLOCK, &raw mut time) };
         // c_long is i64 wherever this is built for 64 bits, and widened elsewhere.
@@ -124,14 +143,27 @@ mod imp {
         };
     }
 
-    pub(super) fn wait(first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    pub(super) fn wait(
+        first: Option<Watch<'_>>,
+        second: Option<Watch<'_>>,
+        timeout: Option<Duration>,
+    ) -> [bool; 2] {
         let entry = |watch: Watch<'_>| PollFd {
             fd: watch.handle.as_raw_fd(),
             events: POLLRDHUP | if watch.readable { POLLIN } else { 0 },
             revents: 0,
         };
         // poll() leaves out what has a negative descriptor.
-        let mut fds = [first, second].map(|watch| watch.map_or(PollFd { fd: -1, events: 0, revents: 0 }, entry));
+        let mut fds = [first, second].map(|watch| {
+            watch.map_or(
+                PollFd {
+                    fd: -1,
+                    events: 0,
+                    revents: 0,
+                },
+                entry,
+            )
+        });
         poll_all(&mut fds, timeout);
         [fds[0].revents != 0, fds[1].revents != 0]
     }
@@ -186,7 +218,13 @@ mod imp {
 
     #[link(name = "ws2_32")]
     unsafe extern "system" {
-        fn setsockopt(socket: RawSocket, level: c_int, name: c_int, value: *const u8, size: c_int) -> c_int;
+        fn setsockopt(
+            socket: RawSocket,
+            level: c_int,
+            name: c_int,
+            value: *const u8,
+            size: c_int,
+        ) -> c_int;
         fn WSAPoll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     }
 
@@ -208,7 +246,8 @@ mod imp {
         unsafe { QueryPerformanceCounter(&raw mut count) };
         // SAFETY: as above.
         unsafe { QueryPerformanceFrequency(&raw mut frequency) };
-        i64::try_from(i128::from(count) * 1_000_000_000 / i128::from(frequency.max(1))).unwrap_or(i64::MAX)
+        i64::try_from(i128::from(count) * 1_000_000_000 / i128::from(frequency.max(1)))
+            .unwrap_or(i64::MAX)
     }
 
     pub(super) fn reset_on_close(stream: &TcpStream) {
@@ -225,14 +264,22 @@ mod imp {
         };
     }
 
-    pub(super) fn wait(first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2] {
+    pub(super) fn wait(
+        first: Option<Watch<'_>>,
+        second: Option<Watch<'_>>,
+        timeout: Option<Duration>,
+    ) -> [bool; 2] {
         let entry = |watch: Watch<'_>| PollFd {
             fd: watch.handle.as_raw_socket(),
             events: if watch.readable { POLLRDNORM } else { 0 },
             revents: 0,
         };
         // Windows has no number for "left out"; a socket that is none is reported with an error, which is not looked at.
-        let none = || PollFd { fd: RawSocket::MAX, events: 0, revents: 0 };
+        let none = || PollFd {
+            fd: RawSocket::MAX,
+            events: 0,
+            revents: 0,
+        };
         let mut fds = [first, second].map(|watch| watch.map_or_else(none, entry));
         // Rounded up: a wait is never short.
         let milliseconds = timeout.map_or(-1, |timeout| {
@@ -240,6 +287,9 @@ mod imp {
         });
         // SAFETY: so many live entries.
         unsafe { WSAPoll(fds.as_mut_ptr(), fds.len() as c_ulong, milliseconds) };
-        [first.is_some() && fds[0].revents != 0, second.is_some() && fds[1].revents != 0]
+        [
+            first.is_some() && fds[0].revents != 0,
+            second.is_some() && fds[1].revents != 0,
+        ]
     }
 }

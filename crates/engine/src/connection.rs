@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(stream: TcpStream) -> Self {
         let flag = || AtomicBool::new(false);
-        Self { stream, busy: flag(), writing: flag(), stopped: flag(), waker: OnceLock::new() }
+        Self {
+            stream,
+            busy: flag(),
+            writing: flag(),
+            stopped: flag(),
+            waker: OnceLock::new(),
+        }
     }
 }
 
@@ -76,9 +82,23 @@ pub(crate) fn serve(server: &Server, shared: &Shared, number: u64, accepted_ns: 
     let _ = shared.stream.set_nodelay(true);
     let _ = shared.stream.set_write_timeout(Some(WRITE_TICK));
     let (buffer, head, body) = (Vec::new(), Vec::new(), Vec::new());
-    let mut connection = Connection { server, shared, number, index: 0, accepted_ns, buffer, start: 0, head, body };
+    let mut connection = Connection {
+        server,
+        shared,
+        number,
+        index: 0,
+        accepted_ns,
+        buffer,
+        start: 0,
+        head,
+        body,
+    };
     let delay = server.settings.accept_delay_ms.load(Ordering::Acquire);
-    if delay > 0 && connection.sleep(Duration::from_millis(u64::from(delay))).is_err() {
+    if delay > 0
+        && connection
+            .sleep(Duration::from_millis(u64::from(delay)))
+            .is_err()
+    {
         return;
     }
     while connection.next_request().is_ok() {}
@@ -91,7 +111,8 @@ impl Connection<'_> {
         self.shared.busy.store(true, Ordering::Release);
         let at = (self.server.platform().now_ns(), self.server.generation());
         self.head.clear();
-        self.head.extend_from_slice(&self.buffer[self.start..self.start + head.end]);
+        self.head
+            .extend_from_slice(&self.buffer[self.start..self.start + head.end]);
         self.start += head.end;
         let result = self.answer(&head, at);
         if result.is_ok() {
@@ -123,7 +144,10 @@ impl Connection<'_> {
         let mut begun = false;
         loop {
             if !begun {
-                let blank = self.buffer[self.start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                let blank = self.buffer[self.start..]
+                    .iter()
+                    .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+                    .count();
                 self.start += blank;
                 begun = self.start < self.buffer.len();
             }
@@ -154,7 +178,8 @@ impl Connection<'_> {
         }
         let end = self.buffer.len();
         // Short requests are the rule; a long one gets more room each time.
-        self.buffer.resize(end + READ_BYTES.max(end.min(AHEAD_BYTES)), 0);
+        self.buffer
+            .resize(end + READ_BYTES.max(end.min(AHEAD_BYTES)), 0);
         let count = read(&self.shared.stream, &mut self.buffer[end..]);
         self.buffer.truncate(end + count);
         count
@@ -164,7 +189,10 @@ impl Connection<'_> {
         let rest = &self.buffer[self.start..];
         match head.framing {
             Framing::Length(length) => (rest.len() as u64) < length,
-            Framing::Chunked => !matches!(ChunkReader::default().read(rest, &mut Vec::new()), Ok((_, true)) | Err(_)),
+            Framing::Chunked => !matches!(
+                ChunkReader::default().read(rest, &mut Vec::new()),
+                Ok((_, true)) | Err(_)
+            ),
         }
     }
 
@@ -193,15 +221,28 @@ impl Connection<'_> {
     fn receive_body(&mut self, head: &Head) -> Result<bool, Refusal> {
         let mut chunks = ChunkReader::default();
         loop {
-            let limit = self.server.settings.upload_bytes_per_s.load(Ordering::Acquire);
+            let limit = self
+                .server
+                .settings
+                .upload_bytes_per_s
+                .load(Ordering::Acquire);
             let there = self.buffer.len() - self.start;
-            let slice = if limit == 0 { there } else { there.min(usize::try_from(limit / 20).unwrap_or(there).max(1)) };
+            let slice = if limit == 0 {
+                there
+            } else {
+                there.min(usize::try_from(limit / 20).unwrap_or(there).max(1))
+            };
             let (mut used, mut done) = self.take_body(head, &mut chunks, slice)?;
             if used == 0 && slice < there {
                 // A slice without the end of a chunk's size line says nothing.
                 (used, done) = self.take_body(head, &mut chunks, there)?;
             }
-            if limit > 0 && used > 0 && self.sleep(Duration::from_nanos(used as u64 * 1_000_000_000 / limit)).is_err() {
+            if limit > 0
+                && used > 0
+                && self
+                    .sleep(Duration::from_nanos(used as u64 * 1_000_000_000 / limit))
+                    .is_err()
+            {
                 return Ok(false);
             }
             if done {
@@ -214,7 +255,12 @@ impl Connection<'_> {
     }
 
     /// Move what belongs to the body out of the next *slice* bytes; returns how many that were, and whether it is whole.
-    fn take_body(&mut self, head: &Head, chunks: &mut ChunkReader, slice: usize) -> Result<(usize, bool), Refusal> {
+    fn take_body(
+        &mut self,
+        head: &Head,
+        chunks: &mut ChunkReader,
+        slice: usize,
+    ) -> Result<(usize, bool), Refusal> {
         let rest = &self.buffer[self.start..self.start + slice];
         let (used, done) = match head.framing {
             Framing::Chunked => chunks.read(rest, &mut self.body)?,
@@ -235,10 +281,18 @@ impl Connection<'_> {
 
     // Decided
 
-    fn decide(&mut self, head: &Head, (head_ns, generation): (i64, u64), head_only: bool) -> Result<Played, Over> {
+    fn decide(
+        &mut self,
+        head: &Head,
+        (head_ns, generation): (i64, u64),
+        head_only: bool,
+    ) -> Result<Played, Over> {
         let method = &self.head[head.method.clone()];
         let target = &self.head[head.target.clone()];
-        let path_bytes = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+        let path_bytes = target
+            .iter()
+            .position(|byte| *byte == b'?')
+            .unwrap_or(target.len());
         let is_origin_form = target.starts_with(b"/") && target.is_ascii();
         let form = Form::from(method == b"HEAD")
             | Form::from(head.keep_alive) << 1
@@ -260,9 +314,17 @@ impl Connection<'_> {
         };
         let key = &self.head[..head.target.start + path_bytes];
         let key = (is_origin_form && !head_only && head.version[0] == 1).then_some(key);
-        let arrival = Arrival { record, key, form, head_only };
+        let arrival = Arrival {
+            record,
+            key,
+            form,
+            head_only,
+        };
         // No descriptor left for the hand-off: the client sees a connection that ends.
-        let verdict = self.server.arrive(arrival, &self.shared.waker).map_err(|_| Over::Gone)?;
+        let verdict = self
+            .server
+            .arrive(arrival, &self.shared.waker)
+            .map_err(|_| Over::Gone)?;
         self.index += 1;
         match verdict {
             Verdict::Plain(program, mut noted) => {
@@ -275,7 +337,13 @@ impl Connection<'_> {
     }
 
     /// Carry out what Python says, part by part.
-    fn await_python(&mut self, head: &Head, parking: &Parking, mut noted: Noted, head_only: bool) -> Result<Played, Over> {
+    fn await_python(
+        &mut self,
+        head: &Head,
+        parking: &Parking,
+        mut noted: Noted,
+        head_only: bool,
+    ) -> Result<Played, Over> {
         let played = self.play_parts(parking, &mut noted);
         self.server.unpark(noted.sequence);
         if !head_only {
@@ -291,7 +359,13 @@ impl Connection<'_> {
                 self.late_body(head, noted.sequence, read)
             }
             Err(over) => {
-                self.server.tell(Kind::Body, &Record { sequence: noted.sequence, ..Record::default() });
+                self.server.tell(
+                    Kind::Body,
+                    &Record {
+                        sequence: noted.sequence,
+                        ..Record::default()
+                    },
+                );
                 if over == Over::Done {
                     self.linger();
                 }
@@ -300,9 +374,25 @@ impl Connection<'_> {
         }
     }
 
-    fn late_body(&mut self, head: &Head, sequence: u64, read: Result<bool, Refusal>) -> Result<Played, Over> {
-        let body = if matches!(read, Ok(true)) { &self.body[..] } else { &[] };
-        self.server.tell(Kind::Body, &Record { sequence, body, ..Record::default() });
+    fn late_body(
+        &mut self,
+        head: &Head,
+        sequence: u64,
+        read: Result<bool, Refusal>,
+    ) -> Result<Played, Over> {
+        let body = if matches!(read, Ok(true)) {
+            &self.body[..]
+        } else {
+            &[]
+        };
+        self.server.tell(
+            Kind::Body,
+            &Record {
+                sequence,
+                body,
+                ..Record::default()
+            },
+        );
         match read {
             Ok(true) => Ok(Played::Whole),
             Ok(false) => Err(Over::Gone),
@@ -328,12 +418,22 @@ impl Connection<'_> {
                 continue;
             };
             begun = true;
-            let played = self.play(&part.program, Some(&mut *noted).filter(|_| !part.noted_by_python), part.last);
+            let played = self.play(
+                &part.program,
+                Some(&mut *noted).filter(|_| !part.noted_by_python),
+                part.last,
+            );
             match (&played, part.last) {
                 (Ok(Played::ReadOn), _) => return played,
                 (Ok(Played::Whole), false) if part.program.steps.is_empty() => {}
                 (Ok(Played::Whole), false) => {
-                    self.server.tell(Kind::PartDone, &Record { sequence: noted.sequence, ..Record::default() });
+                    self.server.tell(
+                        Kind::PartDone,
+                        &Record {
+                            sequence: noted.sequence,
+                            ..Record::default()
+                        },
+                    );
                 }
                 _ if part.noted_by_python => {
                     if matches!(played, Err(Over::Gone)) {
@@ -351,27 +451,46 @@ impl Connection<'_> {
 
     /// Tell Python, which may have a task that works on the answer.
     fn aborted(&self, noted: &Noted) {
-        let record = Record { sequence: noted.sequence, aborted_ns: self.server.platform().now_ns(), ..Record::default() };
+        let record = Record {
+            sequence: noted.sequence,
+            aborted_ns: self.server.platform().now_ns(),
+            ..Record::default()
+        };
         self.server.tell(Kind::Aborted, &record);
     }
 
     fn note_end(&self, noted: &mut Noted, over: Option<&Over>) {
         if !noted.answered {
-            let kind = if over == Some(&Over::Gone) { Kind::Aborted } else { Kind::Answered };
-            self.server.note(noted, kind, self.server.platform().now_ns());
+            let kind = if over == Some(&Over::Gone) {
+                Kind::Aborted
+            } else {
+                Kind::Answered
+            };
+            self.server
+                .note(noted, kind, self.server.platform().now_ns());
         }
     }
 
     // Steps out
 
-    fn play(&mut self, program: &Program, mut noted: Option<&mut Noted>, last: bool) -> Result<Played, Over> {
+    fn play(
+        &mut self,
+        program: &Program,
+        mut noted: Option<&mut Noted>,
+        last: bool,
+    ) -> Result<Played, Over> {
         for (place, step) in program.steps.iter().enumerate() {
             match step {
                 Step::Send(bytes) => {
-                    let ends = last && program.steps[place + 1..].iter().all(|left| matches!(left, Step::Close | Step::HalfClose));
+                    let ends = last
+                        && program.steps[place + 1..]
+                            .iter()
+                            .all(|left| matches!(left, Step::Close | Step::HalfClose));
                     self.send(bytes, noted.as_deref_mut().filter(|_| ends))?;
                 }
-                Step::Wait(milliseconds) => self.wait(Duration::from_millis(u64::from(*milliseconds)))?,
+                Step::Wait(milliseconds) => {
+                    self.wait(Duration::from_millis(u64::from(*milliseconds)))?
+                }
                 Step::Close => return Err(Over::Done),
                 Step::Reset => {
                     self.server.platform().reset_on_close(&self.shared.stream);
@@ -394,7 +513,9 @@ impl Connection<'_> {
 
     /// Send what may be the last bytes of an answer: *noted* then says when it is out.
     fn send(&mut self, bytes: &[u8], noted: Option<&mut Noted>) -> Result<(), Over> {
-        let Some(noted) = noted else { return self.write(bytes, None) };
+        let Some(noted) = noted else {
+            return self.write(bytes, None);
+        };
         let now_ns = || self.server.platform().now_ns();
         if bytes.len() <= SENT_AT_ONCE_BYTES && !noted.answered {
             // Noted first: a client that has the answer must find it noted.
@@ -402,7 +523,8 @@ impl Connection<'_> {
         }
         self.write(bytes, Some(noted))?;
         if !noted.answered {
-            self.server.note(noted, Kind::Answered, self.server.platform().now_ns());
+            self.server
+                .note(noted, Kind::Answered, self.server.platform().now_ns());
         }
         Ok(())
     }
@@ -414,7 +536,9 @@ impl Connection<'_> {
             match (&self.shared.stream).write(bytes) {
                 Ok(count) if count > 0 => bytes = &bytes[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     if let Some(noted) = noted.as_deref_mut().filter(|noted| noted.answered) {
                         self.server.note(noted, Kind::Answered, 0);
                     }
@@ -447,14 +571,25 @@ impl Connection<'_> {
         self.wait_once(watched, waker.as_deref(), None)
     }
 
-    fn wait_once(&mut self, watched: bool, waker: Option<&Waker>, left: Option<Duration>) -> Result<(), Over> {
+    fn wait_once(
+        &mut self,
+        watched: bool,
+        waker: Option<&Waker>,
+        left: Option<Duration>,
+    ) -> Result<(), Over> {
         if self.shared.stopped.load(Ordering::Acquire) {
             return Err(Over::Gone);
         }
         // What follows on this connection is read meanwhile, up to a point: so its end is seen.
         let readable = self.buffer.len() - self.start < AHEAD_BYTES;
-        let watch = watched.then(|| Watch { handle: handle(&self.shared.stream), readable });
-        let [stream, woken] = self.server.platform().wait(watch, waker.map(Waker::watch), left);
+        let watch = watched.then(|| Watch {
+            handle: handle(&self.shared.stream),
+            readable,
+        });
+        let [stream, woken] = self
+            .server
+            .platform()
+            .wait(watch, waker.map(Waker::watch), left);
         if let Some(waker) = waker.filter(|_| woken) {
             waker.clear();
         }
@@ -480,7 +615,10 @@ impl Connection<'_> {
                 // Its end has been seen and would be seen again at once; only the server's own end is still news.
                 thread::sleep(left.min(Duration::from_millis(5)));
             } else {
-                let watch = Watch { handle: handle(&self.shared.stream), readable: false };
+                let watch = Watch {
+                    handle: handle(&self.shared.stream),
+                    readable: false,
+                };
                 [ended, _] = self.server.platform().wait(Some(watch), None, Some(left));
             }
         }
@@ -502,7 +640,10 @@ impl Connection<'_> {
             if self.shared.stopped.load(Ordering::Acquire) || left == Some(Duration::ZERO) {
                 return;
             }
-            let watch = Watch { handle: handle(&self.shared.stream), readable: true };
+            let watch = Watch {
+                handle: handle(&self.shared.stream),
+                readable: true,
+            };
             let [ready, _] = self.server.platform().wait(Some(watch), None, left);
             self.start = self.buffer.len();
             if ready && self.fill() == 0 {
@@ -514,8 +655,14 @@ impl Connection<'_> {
     /// Read over what has come already: unread, it would turn the close into a reset.
     fn read_what_is_there(&mut self) {
         for _ in 0..64 {
-            let watch = Watch { handle: handle(&self.shared.stream), readable: true };
-            let [ready, _] = self.server.platform().wait(Some(watch), None, Some(Duration::ZERO));
+            let watch = Watch {
+                handle: handle(&self.shared.stream),
+                readable: true,
+            };
+            let [ready, _] = self
+                .server
+                .platform()
+                .wait(Some(watch), None, Some(Duration::ZERO));
             self.start = self.buffer.len();
             if !ready || self.fill() == 0 {
                 return;
@@ -527,7 +674,10 @@ impl Connection<'_> {
 
     fn refuse_head(&mut self, refusal: &str) -> Over {
         let begun = &self.buffer[self.start..];
-        let end = begun.windows(4).position(|four| four == b"\r\n\r\n").map_or(begun.len(), |at| at + 4);
+        let end = begun
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .map_or(begun.len(), |at| at + 4);
         let raw = begun[..end].to_vec();
         self.refuse(&raw, refusal)
     }

@@ -88,11 +88,19 @@ impl HeadReader {
     ///
     /// If it is no HTTP.
     pub fn read(&mut self, data: &[u8]) -> Result<Option<Head>, Refusal> {
-        while let Some(found) = data.get(self.searched..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        while let Some(found) = data
+            .get(self.searched..)
+            .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
             let end = self.searched + found;
             let line = data[self.line_start..end]
                 .strip_suffix(b"\r")
-                .ok_or_else(|| format!("a line must end in CR LF: {}", shown(&data[self.line_start..end])))?;
+                .ok_or_else(|| {
+                    format!(
+                        "a line must end in CR LF: {}",
+                        shown(&data[self.line_start..end])
+                    )
+                })?;
             check_length(line)?;
             let start = self.line_start;
             self.line_start = end + 1;
@@ -117,11 +125,29 @@ impl HeadReader {
     fn read_request_line(&mut self, line: &[u8], start: usize) -> Result<(), Refusal> {
         check_begun_line(line)?;
         let mut parts = line.splitn(3, |byte| *byte == b' ');
-        let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(format!("a request line is method, target and version: {}", shown(line)));
+        let (Some(method), Some(target), Some(version)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(format!(
+                "a request line is method, target and version: {}",
+                shown(line)
+            ));
         };
-        let [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = *version else {
-            return Err(format!("the version is HTTP and two digits: {}", shown(line)));
+        let [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            major @ b'0'..=b'9',
+            b'.',
+            minor @ b'0'..=b'9',
+        ] = *version
+        else {
+            return Err(format!(
+                "the version is HTTP and two digits: {}",
+                shown(line)
+            ));
         };
         check_target(method, target)?;
         self.version = [major - b'0', minor - b'0'];
@@ -136,7 +162,9 @@ impl HeadReader {
             return Err("the field Host is missing".into());
         }
         if fields.coding && fields.length.is_some() {
-            return Err("Content-Length and Transfer-Encoding: the length can be read in two ways".into());
+            return Err(
+                "Content-Length and Transfer-Encoding: the length can be read in two ways".into(),
+            );
         }
         // RFC 9112 9.3: 1.1 keeps the connection unless told otherwise, 1.0 closes it unless told otherwise.
         let kept = !fields.close && (fields.keep_alive || self.version > [1, 0]);
@@ -146,7 +174,11 @@ impl HeadReader {
             method: self.method.clone(),
             target: self.target.clone(),
             version: self.version,
-            framing: if fields.coding { Framing::Chunked } else { Framing::Length(fields.length.unwrap_or(0)) },
+            framing: if fields.coding {
+                Framing::Chunked
+            } else {
+                Framing::Length(fields.length.unwrap_or(0))
+            },
             // What comes after an upgrade is another protocol, which nobody speaks here.
             keep_alive: kept && !upgrades && !connects,
             // RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored.
@@ -164,7 +196,10 @@ impl Fields {
         }
         let (name, value) = field(line)?;
         let lower = name.to_ascii_lowercase();
-        if let Some(place) = SINGLETONS.iter().position(|known| known.as_bytes() == lower) {
+        if let Some(place) = SINGLETONS
+            .iter()
+            .position(|known| known.as_bytes() == lower)
+        {
             if self.seen[place] {
                 return Err(format!("the header field {} is there twice", shown(name)));
             }
@@ -173,9 +208,15 @@ impl Fields {
         match &lower[..] {
             b"content-length" => self.length = Some(length(value)?),
             b"transfer-encoding" => {
-                let last = value.rsplit(|byte| *byte == b',').next().map_or(value, trimmed);
+                let last = value
+                    .rsplit(|byte| *byte == b',')
+                    .next()
+                    .map_or(value, trimmed);
                 if !last.eq_ignore_ascii_case(b"chunked") {
-                    return Err(format!("Transfer-Encoding must end in chunked: {}", shown(value)));
+                    return Err(format!(
+                        "Transfer-Encoding must end in chunked: {}",
+                        shown(value)
+                    ));
                 }
                 self.coding = true;
             }
@@ -189,7 +230,9 @@ impl Fields {
             b"upgrade" => self.upgrade |= !value.is_empty(),
             b"expect" => self.expects_continue |= value.eq_ignore_ascii_case(b"100-continue"),
             // A draft of WebSockets with eight bytes behind the head that belong to no body.
-            b"sec-websocket-key1" => return Err("the header field Sec-WebSocket-Key1 is of a draft".into()),
+            b"sec-websocket-key1" => {
+                return Err("the header field Sec-WebSocket-Key1 is of a draft".into());
+            }
             _ => {}
         }
         Ok(())
@@ -198,27 +241,44 @@ impl Fields {
 
 /// Split a line into name and value.
 fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
-    let refused = || format!("invalid header field, expected a name, a colon and a value: {}", shown(line));
-    let colon = line.iter().position(|byte| *byte == b':').ok_or_else(refused)?;
+    let refused = || {
+        format!(
+            "invalid header field, expected a name, a colon and a value: {}",
+            shown(line)
+        )
+    };
+    let colon = line
+        .iter()
+        .position(|byte| *byte == b':')
+        .ok_or_else(refused)?;
     let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
     if name.is_empty() || !name.iter().copied().all(is_token) {
         return Err(refused());
     }
     if value.iter().any(|byte| *byte != b'\t' && is_control(*byte)) {
-        return Err(format!("invalid header field, a control character is in it: {}", shown(line)));
+        return Err(format!(
+            "invalid header field, a control character is in it: {}",
+            shown(line)
+        ));
     }
     Ok((name, value))
 }
 
 fn length(value: &[u8]) -> Result<u64, Refusal> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    let number = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(value)
+        .ok()
+        .filter(|_| digits)
+        .and_then(|text| text.parse().ok());
     number.ok_or_else(|| format!("Content-Length is a whole number: {}", shown(value)))
 }
 
 fn check_length(line: &[u8]) -> Result<(), Refusal> {
     if line.len() > MAX_LINE_BYTES {
-        return Err(format!("a line is longer than {MAX_LINE_BYTES} bytes: {}...", shown(&line[..100])));
+        return Err(format!(
+            "a line is longer than {MAX_LINE_BYTES} bytes: {}...",
+            shown(&line[..100])
+        ));
     }
     Ok(())
 }
@@ -229,7 +289,9 @@ fn check_begun_line(line: &[u8]) -> Result<(), Refusal> {
     // A line that has only begun may end in the CR of its end.
     let method = method.strip_suffix(b"\r").unwrap_or(method);
     if line.starts_with(b"\x16\x03") {
-        return Err("this is TLS (HTTPS), and the server speaks plain HTTP: use http:// in the URL".into());
+        return Err(
+            "this is TLS (HTTPS), and the server speaks plain HTTP: use http:// in the URL".into(),
+        );
     }
     if !method.iter().copied().all(is_token) || line.starts_with(b" ") {
         return Err(format!("a request begins with a method: {}", shown(line)));
@@ -238,7 +300,12 @@ fn check_begun_line(line: &[u8]) -> Result<(), Refusal> {
 }
 
 fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
-    let refused = || format!("the target of the request cannot be read: {}", shown(target));
+    let refused = || {
+        format!(
+            "the target of the request cannot be read: {}",
+            shown(target)
+        )
+    };
     if method.is_empty() || target.iter().copied().any(is_control) {
         return Err(refused());
     }
@@ -249,9 +316,16 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     } else if target == b"*" {
         method.eq_ignore_ascii_case(b"OPTIONS")
     } else {
-        let rest = target.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
+        let rest = target
+            .splitn(2, |byte| *byte == b':')
+            .nth(1)
+            .unwrap_or_default();
         let rest = rest.strip_prefix(b"//").unwrap_or_default();
-        is_authority(rest.split(|byte| matches!(byte, b'/' | b'?' | b'#')).next().unwrap_or_default())
+        is_authority(
+            rest.split(|byte| matches!(byte, b'/' | b'?' | b'#'))
+                .next()
+                .unwrap_or_default(),
+        )
     };
     if good { Ok(()) } else { Err(refused()) }
 }
@@ -260,17 +334,32 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
 fn is_authority(text: &[u8]) -> bool {
     let host_and_port = text.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
     let (host, port) = if let Some(inside) = host_and_port.strip_prefix(b"[") {
-        let Some(end) = inside.iter().position(|byte| *byte == b']') else { return false };
-        let address = inside[..end].split(|byte| *byte == b'%').next().unwrap_or_default();
-        let is_address = std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
-        (if is_address { &inside[..end] } else { &[][..] }, &inside[end + 1..])
+        let Some(end) = inside.iter().position(|byte| *byte == b']') else {
+            return false;
+        };
+        let address = inside[..end]
+            .split(|byte| *byte == b'%')
+            .next()
+            .unwrap_or_default();
+        let is_address =
+            std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+        (
+            if is_address { &inside[..end] } else { &[][..] },
+            &inside[end + 1..],
+        )
     } else {
-        let end = host_and_port.iter().position(|byte| *byte == b':').unwrap_or(host_and_port.len());
+        let end = host_and_port
+            .iter()
+            .position(|byte| *byte == b':')
+            .unwrap_or(host_and_port.len());
         host_and_port.split_at(end)
     };
     let port_is_good = match port.split_first() {
         None => true,
-        Some((b':', digits)) => digits.is_empty() || std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok()),
+        Some((b':', digits)) => {
+            digits.is_empty()
+                || std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+        }
         Some(_) => false,
     };
     !host.is_empty() && !host.iter().any(|byte| matches!(byte, b'[' | b']')) && port_is_good
@@ -278,8 +367,14 @@ fn is_authority(text: &[u8]) -> bool {
 
 fn trimmed(text: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    let start = text
+        .iter()
+        .position(|byte| !blank(byte))
+        .unwrap_or(text.len());
+    let end = text
+        .iter()
+        .rposition(|byte| !blank(byte))
+        .map_or(start, |last| last + 1);
     &text[start..end]
 }
 
@@ -340,16 +435,24 @@ impl ChunkReader {
                         used += 2;
                         self.state = ChunkState::Size;
                     }
-                    _ => return Err(format!("a chunk does not end where its size says: {}", shown(rest))),
+                    _ => {
+                        return Err(format!(
+                            "a chunk does not end where its size says: {}",
+                            shown(rest)
+                        ));
+                    }
                 },
                 ChunkState::Size | ChunkState::Trailers => {
                     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
                         check_length(rest)?;
                         return Ok((used, false));
                     };
-                    let line = rest[..end]
-                        .strip_suffix(b"\r")
-                        .ok_or_else(|| format!("a line of a chunked body must end in CR LF: {}", shown(&rest[..end])))?;
+                    let line = rest[..end].strip_suffix(b"\r").ok_or_else(|| {
+                        format!(
+                            "a line of a chunked body must end in CR LF: {}",
+                            shown(&rest[..end])
+                        )
+                    })?;
                     check_length(line)?;
                     used += end + 1;
                     if matches!(self.state, ChunkState::Size) {
@@ -378,7 +481,12 @@ fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
     let number = std::str::from_utf8(digits).ok().filter(|_| good);
     number
         .and_then(|text| u64::from_str_radix(text, 16).ok())
-        .ok_or_else(|| format!("the size of a chunk is a hexadecimal number: {}", shown(line)))
+        .ok_or_else(|| {
+            format!(
+                "the size of a chunk is a hexadecimal number: {}",
+                shown(line)
+            )
+        })
 }
 
 #[cfg(test)]
@@ -400,13 +508,25 @@ mod tests {
         }
 
         assert_eq!(reader.read(data).unwrap(), Some(whole.clone()));
-        assert_eq!((&data[whole.method], &data[whole.target]), (&b"POST"[..], &b"/a?b"[..]));
-        assert_eq!((whole.framing, whole.end), (Framing::Length(3), data.len() - 3));
+        assert_eq!(
+            (&data[whole.method], &data[whole.target]),
+            (&b"POST"[..], &b"/a?b"[..])
+        );
+        assert_eq!(
+            (whole.framing, whole.end),
+            (Framing::Length(3), data.len() - 3)
+        );
     }
 
     #[test]
     fn strangers_are_refused_as_soon_as_they_show() {
-        for data in [&b"\x16\x03\x01"[..], b"\0", b"G(", b" GET", b"GET / HTTP/1.1\n"] {
+        for data in [
+            &b"\x16\x03\x01"[..],
+            b"\0",
+            b"G(",
+            b" GET",
+            b"GET / HTTP/1.1\n",
+        ] {
             assert!(head(data).is_err(), "{}", shown(data));
         }
     }
@@ -414,24 +534,47 @@ mod tests {
     #[test]
     fn the_connection_is_kept_as_the_versions_say() {
         let kept = |line: &str, fields: &str| {
-            head(format!("GET / {line}\r\nHost: x\r\n{fields}\r\n").as_bytes()).unwrap().unwrap().keep_alive
+            head(format!("GET / {line}\r\nHost: x\r\n{fields}\r\n").as_bytes())
+                .unwrap()
+                .unwrap()
+                .keep_alive
         };
 
         assert!(kept("HTTP/1.1", ""));
         assert!(!kept("HTTP/1.1", "Connection: keep-alive, Close\r\n"));
         assert!(!kept("HTTP/1.0", ""));
         assert!(kept("HTTP/1.0", "Connection: Keep-Alive\r\n"));
-        assert!(!kept("HTTP/1.1", "Connection: upgrade\r\nUpgrade: websocket\r\n"));
+        assert!(!kept(
+            "HTTP/1.1",
+            "Connection: upgrade\r\nUpgrade: websocket\r\n"
+        ));
     }
 
     #[test]
     fn targets_are_of_one_of_four_forms() {
-        let good = |method: &str, target: &str| check_target(method.as_bytes(), target.as_bytes()).is_ok();
+        let good =
+            |method: &str, target: &str| check_target(method.as_bytes(), target.as_bytes()).is_ok();
 
-        for target in ["/", "//a", "/a b"[..2].into(), "http://x", "http://[::1]:80/a", "http://u@x?b"] {
+        for target in [
+            "/",
+            "//a",
+            "/a b"[..2].into(),
+            "http://x",
+            "http://[::1]:80/a",
+            "http://u@x?b",
+        ] {
             assert!(good("GET", target), "{target}");
         }
-        for target in ["a/b", "http:/x", "http://", "http://:80/", "http://x:y/", "http://[::1/", "*", ""] {
+        for target in [
+            "a/b",
+            "http:/x",
+            "http://",
+            "http://:80/",
+            "http://x:y/",
+            "http://[::1/",
+            "*",
+            "",
+        ] {
             assert!(!good("GET", target), "{target}");
         }
         assert!(good("OPTIONS", "*") && good("CONNECT", "x:443") && !good("CONNECT", ":443"));
@@ -448,7 +591,11 @@ mod tests {
                 (used, done) = (used + more, end);
             }
 
-            assert_eq!((used, done, &body[..]), (data.len() - 4, true, &b"abc0123456789"[..]), "{cut}");
+            assert_eq!(
+                (used, done, &body[..]),
+                (data.len() - 4, true, &b"abc0123456789"[..]),
+                "{cut}"
+            );
         }
     }
 }

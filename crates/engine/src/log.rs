@@ -92,8 +92,6 @@ pub struct Segment {
     plain: usize,
     body_bytes: usize,
     others: bool,
-    // Not as it was written: places in it mean nothing any more.
-    moved: bool,
 }
 
 impl Segment {
@@ -115,6 +113,8 @@ pub struct Log {
     max_requests: usize,
     max_body_bytes: usize,
     dropped: HashMap<u32, (u64, u32)>,
+    // What dropped segments held besides requests: it comes before everything else.
+    kept: Segment,
 }
 
 impl Log {
@@ -130,21 +130,34 @@ impl Log {
             max_requests,
             max_body_bytes,
             dropped: HashMap::new(),
+            kept: Segment::default(),
         }
     }
 
     /// Add a record and return its place.
     pub fn push(&mut self, kind: Kind, record: &Record<'_>) -> Place {
         let size = HEADER_BYTES + record.head.len() + record.body.len();
-        let full = self.segments.back().is_none_or(|last| last.bytes.len() + size > last.bytes.capacity());
+        let full = self
+            .segments
+            .back()
+            .is_none_or(|last| last.bytes.len() + size > last.bytes.capacity());
         if full {
             self.drop_oldest();
             // The first is small: most servers see a handful of requests.
-            let capacity = if self.segments.is_empty() { 4096 } else { SEGMENT_BYTES };
-            self.segments.push_back(Segment { bytes: Vec::with_capacity(capacity.max(size)), ..Segment::default() });
+            let capacity = if self.segments.is_empty() {
+                4096
+            } else {
+                SEGMENT_BYTES
+            };
+            self.segments.push_back(Segment {
+                bytes: Vec::with_capacity(capacity.max(size)),
+                ..Segment::default()
+            });
         }
         let segment = self.first + self.segments.len() as u64 - 1;
-        let Some(last) = self.segments.back_mut() else { return Place { segment, offset: 0 } };
+        let Some(last) = self.segments.back_mut() else {
+            return Place { segment, offset: 0 };
+        };
         let offset = last.bytes.len();
         write(&mut last.bytes, kind, size, record);
         last.others |= kind != Kind::Plain;
@@ -162,12 +175,21 @@ impl Log {
 
     /// Stamp a record where it lies; false if it was taken already.
     pub fn stamp(&mut self, place: Place, kind: Kind, at_ns: i64) -> bool {
-        let Some(segment) = place.segment.checked_sub(self.first) else { return false };
-        let Some(found) = usize::try_from(segment).ok().and_then(|index| self.segments.get_mut(index)) else { return false };
-        if found.moved {
+        let Some(segment) = place.segment.checked_sub(self.first) else {
             return false;
-        }
-        let field = place.offset + if kind == Kind::Answered { ANSWERED } else { ABORTED };
+        };
+        let Some(found) = usize::try_from(segment)
+            .ok()
+            .and_then(|index| self.segments.get_mut(index))
+        else {
+            return false;
+        };
+        let field = place.offset
+            + if kind == Kind::Answered {
+                ANSWERED
+            } else {
+                ABORTED
+            };
         if let Some(bytes) = found.bytes.get_mut(field..field + 8) {
             bytes.copy_from_slice(&at_ns.to_le_bytes());
         }
@@ -179,10 +201,23 @@ impl Log {
         if !self.dropped.is_empty() {
             let mut bytes = Vec::new();
             for (entry, (count, reused)) in self.dropped.drain() {
-                let record = Record { entry, sequence: count, index: reused, ..Record::default() };
+                let record = Record {
+                    entry,
+                    sequence: count,
+                    index: reused,
+                    ..Record::default()
+                };
                 write(&mut bytes, Kind::Dropped, HEADER_BYTES, &record);
             }
-            return Some(Segment { bytes, ..Segment::default() });
+            return Some(Segment {
+                bytes,
+                ..Segment::default()
+            });
+        }
+        if !self.kept.bytes.is_empty() {
+            let kept = std::mem::take(&mut self.kept);
+            self.requests -= kept.requests;
+            return Some(kept);
         }
         self.take_segment()
     }
@@ -202,32 +237,29 @@ impl Log {
         self.first += old.len() as u64;
         (self.requests, self.body_bytes, self.plain) = (0, 0, 0);
         self.dropped.clear();
+        let kept = std::mem::take(&mut self.kept);
+        self.keep(&kept.bytes, Kind::Malformed, |_, _| ());
         // Most segments hold nothing else: they are not walked through.
         for segment in old.iter().filter(|segment| segment.others) {
-            let others = Self::others(&segment.bytes, Kind::Malformed, |_, _| ());
-            self.requests += others.requests;
-            self.segments.push_back(others);
+            self.keep(&segment.bytes, Kind::Malformed, |_, _| ());
         }
         old
     }
 
     fn drop_oldest(&mut self) {
-        while self.segments.len() > 1 && (self.requests > self.max_requests || self.body_bytes > self.max_body_bytes) {
-            let Some(oldest) = self.take_segment() else { return };
+        while self.segments.len() > 1
+            && (self.requests > self.max_requests || self.body_bytes > self.max_body_bytes)
+        {
+            let Some(oldest) = self.take_segment() else {
+                return;
+            };
             let mut dropped = std::mem::take(&mut self.dropped);
-            let others = Self::others(&oldest.bytes, Kind::Plain, |entry, reused| {
+            self.keep(&oldest.bytes, Kind::Plain, |entry, reused| {
                 let (count, reuses) = dropped.entry(entry).or_default();
                 *count += 1;
                 *reuses += u32::from(reused);
             });
             self.dropped = dropped;
-            if !others.bytes.is_empty() {
-                // Before everything else, as it came.
-                self.requests += others.requests;
-                self.first -= 1;
-                self.segments.push_front(others);
-                return;
-            }
         }
     }
 
@@ -240,18 +272,18 @@ impl Log {
         Some(taken)
     }
 
-    /// Return the records that are neither plain requests nor of the kind *left_out*, telling *plain* of the former.
-    fn others(bytes: &[u8], left_out: Kind, mut plain: impl FnMut(u32, bool)) -> Segment {
-        let mut kept = Segment { moved: true, others: true, ..Segment::default() };
+    /// Keep the records that are neither plain requests nor of the kind *left_out*, telling *plain* of the former.
+    fn keep(&mut self, bytes: &[u8], left_out: Kind, mut plain: impl FnMut(u32, bool)) {
         for record in records(bytes) {
             if record[KIND] == Kind::Plain as u8 {
                 plain(number(record, ENTRY), number(record, INDEX) > 0);
             } else if record[KIND] != left_out as u8 {
-                kept.requests += usize::from(record[KIND] == Kind::HandOff as u8);
-                kept.bytes.extend_from_slice(record);
+                let handed_off = usize::from(record[KIND] == Kind::HandOff as u8);
+                self.kept.requests += handed_off;
+                self.requests += handed_off;
+                self.kept.bytes.extend_from_slice(record);
             }
         }
-        kept
     }
 }
 
@@ -259,16 +291,33 @@ fn write(bytes: &mut Vec<u8>, kind: Kind, size: usize, record: &Record<'_>) {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
     // A size of 0 says that it does not fit: Python then adds the lengths itself.
     bytes.extend_from_slice(&u32::try_from(size).unwrap_or(0).to_le_bytes());
-    bytes.extend_from_slice(&[kind as u8, record.flags, record.version[0], record.version[1]]);
+    bytes.extend_from_slice(&[
+        kind as u8,
+        record.flags,
+        record.version[0],
+        record.version[1],
+    ]);
     for number in [record.sequence, record.generation, record.connection] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
-    for number in [record.index, record.entry, record.answer, record.method_bytes, record.target_bytes] {
+    for number in [
+        record.index,
+        record.entry,
+        record.answer,
+        record.method_bytes,
+        record.target_bytes,
+    ] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     bytes.extend_from_slice(&length(record.head));
     bytes.extend_from_slice(&(record.body.len() as u64).to_le_bytes());
-    for stamp in [record.accepted_ns, record.head_ns, record.received_ns, record.answered_ns, record.aborted_ns] {
+    for stamp in [
+        record.accepted_ns,
+        record.head_ns,
+        record.received_ns,
+        record.answered_ns,
+        record.aborted_ns,
+    ] {
         bytes.extend_from_slice(&stamp.to_le_bytes());
     }
     bytes.extend_from_slice(record.head);
@@ -280,14 +329,18 @@ fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let head = number(rest.get(..HEADER_BYTES)?, 52) as usize;
         let body = u64::from_le_bytes(rest.get(56..64)?.try_into().ok()?);
-        let (record, after) = rest.split_at_checked(HEADER_BYTES + head + usize::try_from(body).ok()?)?;
+        let (record, after) =
+            rest.split_at_checked(HEADER_BYTES + head + usize::try_from(body).ok()?)?;
         rest = after;
         Some(record)
     })
 }
 
 fn number(record: &[u8], at: usize) -> u32 {
-    record.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+    record
+        .get(at..at + 4)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -295,13 +348,23 @@ mod tests {
     use super::*;
 
     fn plain(log: &mut Log, entry: u32, index: u32) -> Place {
-        log.push(Kind::Plain, &Record { entry, index, body: &[0; 1000], ..Record::default() })
+        log.push(
+            Kind::Plain,
+            &Record {
+                entry,
+                index,
+                body: &[0; 1000],
+                ..Record::default()
+            },
+        )
     }
 
     fn taken(log: &mut Log) -> Vec<(u8, u32)> {
         let mut found = Vec::new();
         while let Some(segment) = log.take() {
-            found.extend(records(segment.bytes()).map(|record| (record[KIND], number(record, ENTRY))));
+            found.extend(
+                records(segment.bytes()).map(|record| (record[KIND], number(record, ENTRY))),
+            );
         }
         found
     }
@@ -313,7 +376,10 @@ mod tests {
             plain(&mut log, entry, 0);
         }
 
-        assert_eq!(taken(&mut log), (0..600).map(|entry| (1, entry)).collect::<Vec<_>>());
+        assert_eq!(
+            taken(&mut log),
+            (0..600).map(|entry| (1, entry)).collect::<Vec<_>>()
+        );
         assert!(log.take().is_none());
     }
 
@@ -338,7 +404,10 @@ mod tests {
 
         let segment = log.take().unwrap();
         let dropped: Vec<_> = records(segment.bytes()).collect();
-        assert_eq!((dropped.len(), dropped[0][KIND], number(dropped[0], ENTRY)), (1, Kind::Dropped as u8, 5));
+        assert_eq!(
+            (dropped.len(), dropped[0][KIND], number(dropped[0], ENTRY)),
+            (1, Kind::Dropped as u8, 5)
+        );
         let count = u64::from_le_bytes(dropped[0][8..16].try_into().unwrap());
         let rest = taken(&mut log);
         assert_eq!(rest[0].0, Kind::HandOff as u8);

@@ -52,7 +52,12 @@ pub trait Platform: Send + Sync {
     /// Block until something happens at one of the sockets, or *timeout* has passed (never: `None`).
     ///
     /// Returns for each whether something happened; may return early with nothing.
-    fn wait(&self, first: Option<Watch<'_>>, second: Option<Watch<'_>>, timeout: Option<Duration>) -> [bool; 2];
+    fn wait(
+        &self,
+        first: Option<Watch<'_>>,
+        second: Option<Watch<'_>>,
+        timeout: Option<Duration>,
+    ) -> [bool; 2];
 }
 
 #[cfg(unix)]
@@ -96,7 +101,10 @@ impl Waker {
     /// Return what is to be watched.
     #[must_use]
     pub fn watch(&self) -> Watch<'_> {
-        Watch { handle: handle(&self.receiver), readable: true }
+        Watch {
+            handle: handle(&self.receiver),
+            readable: true,
+        }
     }
 }
 

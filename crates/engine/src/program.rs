@@ -54,7 +54,8 @@ impl Program {
             data = rest;
             steps.push(match head[0] {
                 1 => {
-                    let (bytes, rest) = data.split_at_checked(argument as usize).ok_or(NoProgram)?;
+                    let (bytes, rest) =
+                        data.split_at_checked(argument as usize).ok_or(NoProgram)?;
                     data = rest;
                     Step::Send(bytes.into())
                 }
@@ -67,7 +68,8 @@ impl Program {
                 _ => return Err(NoProgram),
             });
         }
-        let at_once = matches!(&steps[..], [Step::Send(bytes)] if bytes.len() <= SENT_AT_ONCE_BYTES);
+        let at_once =
+            matches!(&steps[..], [Step::Send(bytes)] if bytes.len() <= SENT_AT_ONCE_BYTES);
         Ok(Arc::new(Self { steps, at_once }))
     }
 }
@@ -80,7 +82,10 @@ mod tests {
     fn steps_are_read_in_order() {
         let program = Program::parse(b"\x02\x0a\0\0\0\x01\x02\0\0\0hi\x03\0\0\0\0").unwrap();
 
-        assert_eq!(program.steps, [Step::Wait(10), Step::Send(b"hi"[..].into()), Step::Close]);
+        assert_eq!(
+            program.steps,
+            [Step::Wait(10), Step::Send(b"hi"[..].into()), Step::Close]
+        );
         assert!(!program.at_once);
     }
 

@@ -33,7 +33,11 @@ impl Runtime {
                 return Some(number);
             }
             let left = deadline.checked_duration_since(Instant::now())?;
-            ready = self.changed.wait_timeout(ready, left).unwrap_or_else(PoisonError::into_inner).0;
+            ready = self
+                .changed
+                .wait_timeout(ready, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

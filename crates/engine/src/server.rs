@@ -149,7 +149,10 @@ impl Server {
         });
         let accepting = Arc::clone(&server);
         let name = "api-sim-accept".to_owned();
-        let acceptor = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || accepting.accept(&listener))?;
+        let acceptor = thread::Builder::new()
+            .name(name)
+            .stack_size(STACK_BYTES)
+            .spawn(move || accepting.accept(&listener))?;
         *lock(&server.acceptor) = Some(acceptor);
         Ok(server)
     }
@@ -161,12 +164,20 @@ impl Server {
             match listener.accept() {
                 Ok((stream, _)) => self.connected(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let watch = Watch { handle: handle(listener), readable: true };
-                    self.platform.wait(Some(watch), Some(self.waker.watch()), None);
+                    let watch = Watch {
+                        handle: handle(listener),
+                        readable: true,
+                    };
+                    self.platform
+                        .wait(Some(watch), Some(self.waker.watch()), None);
                 }
                 // No descriptors, or a client that is gone already: not the end of the server.
                 Err(_) => {
-                    self.platform.wait(Some(self.waker.watch()), None, Some(Duration::from_millis(5)));
+                    self.platform.wait(
+                        Some(self.waker.watch()),
+                        None,
+                        Some(Duration::from_millis(5)),
+                    );
                 }
             }
         }
@@ -190,13 +201,20 @@ impl Server {
         self.changed();
         let server = Arc::clone(self);
         let name = "api-sim-conn".to_owned();
-        let spawned = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || {
-            // Runs when the thread unwinds too.
-            let ending = Ending { server, number, shared: Some(shared) };
-            if let Some(shared) = &ending.shared {
-                connection::serve(&ending.server, shared, number, accepted_ns);
-            }
-        });
+        let spawned = thread::Builder::new()
+            .name(name)
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                // Runs when the thread unwinds too.
+                let ending = Ending {
+                    server,
+                    number,
+                    shared: Some(shared),
+                };
+                if let Some(shared) = &ending.shared {
+                    connection::serve(&ending.server, shared, number, accepted_ns);
+                }
+            });
         // The closure is dropped with everything in it if there is no thread; it has not begun then.
         if spawned.is_err() {
             self.disconnected(number);
@@ -240,7 +258,11 @@ impl Server {
                 return false;
             }
             // Again after a while: a connection may have begun a request between the look and the stop.
-            drop(self.ended.wait_timeout(connections, Duration::from_millis(5)).unwrap_or_else(PoisonError::into_inner));
+            drop(
+                self.ended
+                    .wait_timeout(connections, Duration::from_millis(5))
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
         }
     }
 
@@ -248,7 +270,10 @@ impl Server {
     #[must_use]
     pub fn connection_counts(&self) -> (u64, u64) {
         let connections = lock(&self.connections);
-        (connections.last - connections.before_reset, connections.open.len() as u64)
+        (
+            connections.last - connections.before_reset,
+            connections.open.len() as u64,
+        )
     }
 
     // What connections call
@@ -262,13 +287,20 @@ impl Server {
     }
 
     /// Note a request and say what becomes of it: it is in the log when this returns.
-    pub(crate) fn arrive(&self, arrival: Arrival<'_>, waker: &OnceLock<Arc<Waker>>) -> io::Result<Verdict> {
+    pub(crate) fn arrive(
+        &self,
+        arrival: Arrival<'_>,
+        waker: &OnceLock<Arc<Waker>>,
+    ) -> io::Result<Verdict> {
         let mut record = arrival.record;
         let mut state = lock(&self.state);
         state.sequence += 1;
         record.sequence = state.sequence;
         let current = record.generation == state.generation;
-        let turn = arrival.key.filter(|_| current).and_then(|key| state.table.turn(key, arrival.form));
+        let turn = arrival
+            .key
+            .filter(|_| current)
+            .and_then(|key| state.table.turn(key, arrival.form));
         if let Some(turn) = turn {
             (record.entry, record.answer) = (turn.entry, turn.answer);
             if turn.program.at_once {
@@ -278,7 +310,11 @@ impl Server {
             let place = state.log.push(Kind::Plain, &record);
             drop(state);
             self.changed();
-            let noted = Noted { sequence: record.sequence, place, answered: turn.program.at_once };
+            let noted = Noted {
+                sequence: record.sequence,
+                place,
+                answered: turn.program.at_once,
+            };
             return Ok(Verdict::Plain(turn.program, noted));
         }
         let waker = match waker.get() {
@@ -291,11 +327,21 @@ impl Server {
         record.flags |= u8::from(arrival.head_only) << 1;
         let parking = Arc::new(Parking::default());
         let place = state.log.push(Kind::HandOff, &record);
-        let parked = Parked { parking: Arc::clone(&parking), waker: Arc::clone(waker) };
+        let parked = Parked {
+            parking: Arc::clone(&parking),
+            waker: Arc::clone(waker),
+        };
         state.parked.insert(record.sequence, parked);
         drop(state);
         self.signal();
-        Ok(Verdict::Parked(parking, Noted { sequence: record.sequence, place, answered: false }))
+        Ok(Verdict::Parked(
+            parking,
+            Noted {
+                sequence: record.sequence,
+                place,
+                answered: false,
+            },
+        ))
     }
 
     pub(crate) fn unpark(&self, sequence: u64) {
@@ -309,8 +355,16 @@ impl Server {
         if !state.log.stamp(noted.place, kind, at_ns) {
             let sequence = noted.sequence;
             let record = match kind {
-                Kind::Answered => Record { sequence, answered_ns: at_ns, ..Record::default() },
-                _ => Record { sequence, aborted_ns: at_ns, ..Record::default() },
+                Kind::Answered => Record {
+                    sequence,
+                    answered_ns: at_ns,
+                    ..Record::default()
+                },
+                _ => Record {
+                    sequence,
+                    aborted_ns: at_ns,
+                    ..Record::default()
+                },
             };
             state.log.push(kind, &record);
         }
@@ -322,7 +376,10 @@ impl Server {
     pub(crate) fn tell(&self, kind: Kind, record: &Record<'_>) {
         lock(&self.state).log.push(kind, record);
         // Bytes that were no request are read when somebody asks; only a flood of them must not pile up.
-        if kind != Kind::Malformed || self.malformed.fetch_add(1, Ordering::Relaxed) % QUIET_MALFORMED == QUIET_MALFORMED - 1 {
+        if kind != Kind::Malformed
+            || self.malformed.fetch_add(1, Ordering::Relaxed) % QUIET_MALFORMED
+                == QUIET_MALFORMED - 1
+        {
             self.signal();
         } else {
             self.changed();
@@ -356,10 +413,22 @@ impl Server {
     }
 
     /// Give a part of the answer to a parked request; false if its client is gone.
-    pub fn answer(&self, sequence: u64, program: Arc<Program>, last: bool, noted_by_python: bool) -> bool {
+    pub fn answer(
+        &self,
+        sequence: u64,
+        program: Arc<Program>,
+        last: bool,
+        noted_by_python: bool,
+    ) -> bool {
         let state = lock(&self.state);
-        let Some(parked) = state.parked.get(&sequence) else { return false };
-        lock(&parked.parking.parts).push_back(Part { program, last, noted_by_python });
+        let Some(parked) = state.parked.get(&sequence) else {
+            return false;
+        };
+        lock(&parked.parking.parts).push_back(Part {
+            program,
+            last,
+            noted_by_python,
+        });
         parked.waker.wake();
         true
     }
@@ -383,7 +452,9 @@ impl Server {
         drop(connections);
         if segments.len() + entries.len() / 64 > FREED_AT_ONCE {
             // Without a thread they are freed here, later than one would like.
-            let _ = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || drop((entries, programs, segments)));
+            let _ = thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn(move || drop((entries, programs, segments)));
         }
     }
 }
@@ -414,6 +485,10 @@ impl Shared {
         if let Some(waker) = self.waker.get() {
             waker.wake();
         }
-        let _ = self.stream.shutdown(if busy && !blocked { Shutdown::Read } else { Shutdown::Both });
+        let _ = self.stream.shutdown(if busy && !blocked {
+            Shutdown::Read
+        } else {
+            Shutdown::Both
+        });
     }
 }

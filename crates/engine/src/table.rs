@@ -79,12 +79,22 @@ impl Table {
         let (index, program) = route.next(form)?;
         route.calls += 1;
         route.position += 1;
-        Some(Turn { entry: entry.number, answer: u32::try_from(index).ok()?, program })
+        Some(Turn {
+            entry: entry.number,
+            answer: u32::try_from(index).ok()?,
+            program,
+        })
     }
 
     /// Add a route and return its number.
     pub fn add_route(&mut self, answers: usize, then: Then, calls: u64, position: u64) -> u32 {
-        self.routes.push(Route { then, answers, calls, position, forms: Vec::new() });
+        self.routes.push(Route {
+            then,
+            answers,
+            calls,
+            position,
+            forms: Vec::new(),
+        });
         u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX)
     }
 
@@ -95,7 +105,9 @@ impl Table {
 
     /// Give a route the program of its next answer in one form; false if there is no such route.
     pub fn add_program(&mut self, route: u32, form: Form, program: Arc<Program>) -> bool {
-        let Some(route) = self.routes.get_mut(route as usize) else { return false };
+        let Some(route) = self.routes.get_mut(route as usize) else {
+            return false;
+        };
         match route.forms.iter_mut().find(|(known, _)| *known == form) {
             Some((_, programs)) => programs.push(program),
             None => route.forms.push((form, vec![program])),
@@ -120,7 +132,11 @@ impl Table {
 
     /// Drop the programs of all routes as well: they belong to the time before a reset.
     pub fn retire_routes(&mut self) -> Vec<impl Send + use<>> {
-        self.routes.iter_mut().filter(|route| !route.forms.is_empty()).map(|route| std::mem::take(&mut route.forms)).collect()
+        self.routes
+            .iter_mut()
+            .filter(|route| !route.forms.is_empty())
+            .map(|route| std::mem::take(&mut route.forms))
+            .collect()
     }
 }
 
@@ -139,14 +155,25 @@ mod tests {
     }
 
     fn answers(table: &mut Table, count: usize) -> Vec<Option<u32>> {
-        (0..count).map(|_| table.turn(b"GET /a", 2).map(|turn| turn.answer)).collect()
+        (0..count)
+            .map(|_| table.turn(b"GET /a", 2).map(|turn| turn.answer))
+            .collect()
     }
 
     #[test]
     fn the_end_of_a_sequence_is_as_asked_for() {
-        assert_eq!(answers(&mut table(Then::Repeat), 4), [Some(0), Some(1), Some(1), Some(1)]);
-        assert_eq!(answers(&mut table(Then::Cycle), 4), [Some(0), Some(1), Some(0), Some(1)]);
-        assert_eq!(answers(&mut table(Then::Error), 4), [Some(0), Some(1), None, None]);
+        assert_eq!(
+            answers(&mut table(Then::Repeat), 4),
+            [Some(0), Some(1), Some(1), Some(1)]
+        );
+        assert_eq!(
+            answers(&mut table(Then::Cycle), 4),
+            [Some(0), Some(1), Some(0), Some(1)]
+        );
+        assert_eq!(
+            answers(&mut table(Then::Error), 4),
+            [Some(0), Some(1), None, None]
+        );
     }
 
     #[test]
@@ -156,7 +183,10 @@ mod tests {
         assert!(table.turn(b"GET /b", 2).is_none());
         assert!(table.turn(b"GET /a", 1).is_none());
 
-        assert_eq!(table.route(0).map(|route| (route.calls, route.position)), Some((0, 0)));
+        assert_eq!(
+            table.route(0).map(|route| (route.calls, route.position)),
+            Some((0, 0))
+        );
     }
 
     #[test]
