@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test check bench soak wheel lowest lock clean
+.PHONY: help demo test native check bench soak wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -22,10 +22,14 @@ demo: $(ready) ## install, then run examples/demo.py
 	@$(python) examples/demo.py
 
 # Four workers on any machine: most of a test's time is waiting, and one number makes runs comparable.
-test: $(ready) ## run the tests in random order, with branch coverage and its gate
+test: $(ready) native ## run the tests in random order, with branch coverage and its gate
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
-soak: $(ready) ## run the long tests that look for leaks and races
+# In place, for this working copy. Quick when nothing has changed, and says why it cannot where there is no cargo.
+native: $(ready) ## build the native engine, where cargo is there
+	@$(python) hatch_build.py
+
+soak: $(ready) native ## run the long tests that look for leaks and races
 	@$(python) -m pytest -m soak $(PYTEST_ARGS)
 
 check: $(ready) ## format, lint, types, import layers, Rust
@@ -36,7 +40,7 @@ check: $(ready) ## format, lint, types, import layers, Rust
 	@sh tools/check_rust.sh
 	@echo "check: ok"
 
-bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
+bench: .venv-bench/.ready native ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
@@ -46,9 +50,9 @@ lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed de
 	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
-.venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
-.venv-bench/.ready: requirements/bench.txt pyproject.toml tools/make_venv.sh
-.venv-lowest/.ready: requirements/lowest.txt pyproject.toml tools/make_venv.sh
+.venv/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-bench/.ready: requirements/bench.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-lowest/.ready: requirements/lowest.txt pyproject.toml hatch_build.py tools/make_venv.sh
 
 .venv/.ready .venv-bench/.ready .venv-lowest/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"

@@ -17,12 +17,6 @@ from tests.conformance.requirements import REQUIREMENTS
 ENGINE_CAPABILITIES = {name: frozenset(CAPABILITIES) for name in ENGINE_MODULES}
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--require-engine", action="append", default=[], metavar="NAME", help="fail, not skip, where NAME is absent"
-    )
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "requirement(*ids): the requirements of the manifest that a test proves")
 
