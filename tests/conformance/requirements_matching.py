@@ -205,6 +205,13 @@ _PARSING = (
         "parse:body:chunked", "A chunked body is read to its end, in pieces of any size.", "RFC 9112 7.1", _RAW
     ),
     Requirement("parse:body:chunk-details", "Chunk extensions and trailers are read over.", "RFC 9112 7.1", _RAW),
+    Requirement(
+        "parse:body:trailers-apart",
+        "Trailers of one request are no fields of the next.",
+        "RFC 9112 7.1.2",
+        _RAW,
+        {"aiohttp": "its parser gives the trailers of a body to the request that comes in the same packet"},
+    ),
     Requirement("parse:body:none", "Without length or coding there is no body.", "RFC 9112 6.3", _RAW),
     Requirement("parse:pipeline:order", "Pipelined requests are answered in their order.", "RFC 9112 9.3.2", _RAW),
     Requirement("parse:pipeline:behind-slow", "No request is lost behind one that takes long.", "RFC 9112 9.3.2", _RAW),
@@ -225,11 +232,27 @@ _PARSING = (
     Requirement("parse:syntax:host", "HTTP/1.1 without Host, or with two, is refused.", "RFC 9112 3.2", _RAW),
     Requirement("parse:syntax:request-line", "A request line that is none is refused.", "RFC 9112 3", _RAW),
     Requirement(
+        "parse:syntax:exact-line",
+        "Between method, target and version is one space each, and none of the three is left out.",
+        "RFC 9112 3",
+        _RAW,
+        {"aiohttp": "its fast parser, for the methods that it knows, reads over spaces and takes HTTP/0.9"},
+    ),
+    Requirement(
+        "parse:refusal:in-time",
+        "What can be no request is malformed when its head ends, or when the connection does; it may be earlier.",
+        needs=_RAW,
+    ),
+    Requirement(
         "parse:refusal:answer", "What is refused gets 400 and the end of its connection.", "RFC 9112 9.6", _RAW
     ),
     Requirement("parse:refusal:kept", "What is refused is kept as malformed, with the reason.", needs=_RAW),
     Requirement("parse:refusal:others-unhurt", "A refusal takes nothing with it that came before or elsewhere."),
     Requirement("parse:refusal:slow-parser", "What one parser refuses no other accepts by leniency.", needs=_RAW),
+    Requirement("engines:requests:same", "Engines read the same requests from the same bytes.", needs=_RAW),
+    Requirement(
+        "engines:programs:same", "Engines give the same answers, byte for byte, and record the same.", needs=_RAW
+    ),
     Requirement("parse:end:inside-request", "A request cut off by its client is malformed, not captured.", needs=_RAW),
     Requirement("fuzz:input:bytes", "Whatever bytes arrive, the server lives on and ends the connection.", needs=_RAW),
     Requirement("fuzz:input:mutants", "A request with a few bytes changed is captured or malformed.", needs=_RAW),

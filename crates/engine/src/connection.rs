@@ -157,7 +157,8 @@ impl Connection<'_> {
                 Err(refusal) => return Err(self.refuse_head(&refusal)),
             }
             if self.fill() == 0 {
-                if begun {
+                let rest = &self.buffer[self.start..];
+                if begun && !rest.iter().all(u8::is_ascii_whitespace) {
                     let raw = self.buffer[self.start..].to_vec();
                     self.report_malformed(&raw, "the connection ended inside a request");
                 }

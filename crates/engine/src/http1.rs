@@ -4,7 +4,6 @@
 //! judged as soon as it has ended, and a first line as far as it has come, so that a client which speaks something
 //! else gets its answer at once.
 
-use std::net::Ipv6Addr;
 use std::ops::Range;
 
 /// A line may be this long.
@@ -116,7 +115,7 @@ impl HeadReader {
         self.searched = data.len();
         let begun = data.get(self.line_start..).unwrap_or_default();
         check_length(begun)?;
-        if self.method.is_empty() {
+        if self.method.is_empty() && !trimmed(begun).is_empty() {
             check_begun_line(begun)?;
         }
         Ok(None)
@@ -316,16 +315,16 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     } else if target == b"*" {
         method.eq_ignore_ascii_case(b"OPTIONS")
     } else {
-        let rest = target
-            .splitn(2, |byte| *byte == b':')
-            .nth(1)
-            .unwrap_or_default();
-        let rest = rest.strip_prefix(b"//").unwrap_or_default();
-        is_authority(
-            rest.split(|byte| matches!(byte, b'/' | b'?' | b'#'))
-                .next()
-                .unwrap_or_default(),
-        )
+        let (scheme, rest) =
+            target.split_at(target.iter().position(|byte| *byte == b':').unwrap_or(0));
+        let rest = rest.strip_prefix(b"://").unwrap_or_default();
+        let in_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        scheme.iter().all(in_scheme)
+            && is_authority(
+                rest.split(|byte| matches!(byte, b'/' | b'?' | b'#'))
+                    .next()
+                    .unwrap_or_default(),
+            )
     };
     if good { Ok(()) } else { Err(refused()) }
 }
@@ -337,16 +336,8 @@ fn is_authority(text: &[u8]) -> bool {
         let Some(end) = inside.iter().position(|byte| *byte == b']') else {
             return false;
         };
-        let address = inside[..end]
-            .split(|byte| *byte == b'%')
-            .next()
-            .unwrap_or_default();
-        let is_address =
-            std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
-        (
-            if is_address { &inside[..end] } else { &[][..] },
-            &inside[end + 1..],
-        )
+        // What the brackets hold is nobody's business here: nothing is looked up.
+        (&inside[..end], &inside[end + 1..])
     } else {
         let end = host_and_port
             .iter()

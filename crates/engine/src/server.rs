@@ -107,8 +107,7 @@ pub struct Server {
     state: Mutex<State>,
     connections: Mutex<Connections>,
     ended: Condvar,
-    waker: Waker,
-    acceptor: Mutex<Option<JoinHandle<()>>>,
+    acceptor: Mutex<Option<(JoinHandle<()>, Arc<Waker>)>>,
 }
 
 impl Server {
@@ -144,22 +143,23 @@ impl Server {
             state: Mutex::new(state),
             connections: Mutex::new(Connections::default()),
             ended: Condvar::new(),
-            waker: Waker::new()?,
             acceptor: Mutex::new(None),
         });
         let accepting = Arc::clone(&server);
+        let waker = Arc::new(Waker::new()?);
+        let woken = Arc::clone(&waker);
         let name = "api-sim-accept".to_owned();
         let acceptor = thread::Builder::new()
             .name(name)
             .stack_size(STACK_BYTES)
-            .spawn(move || accepting.accept(&listener))?;
-        *lock(&server.acceptor) = Some(acceptor);
+            .spawn(move || accepting.accept(&listener, &woken))?;
+        *lock(&server.acceptor) = Some((acceptor, waker));
         Ok(server)
     }
 
     // Connections
 
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+    fn accept(self: &Arc<Self>, listener: &TcpListener, waker: &Waker) {
         while !self.stopping.load(Ordering::Acquire) {
             match listener.accept() {
                 Ok((stream, _)) => self.connected(stream),
@@ -168,16 +168,12 @@ impl Server {
                         handle: handle(listener),
                         readable: true,
                     };
-                    self.platform
-                        .wait(Some(watch), Some(self.waker.watch()), None);
+                    self.platform.wait(Some(watch), Some(waker.watch()), None);
                 }
                 // No descriptors, or a client that is gone already: not the end of the server.
                 Err(_) => {
-                    self.platform.wait(
-                        Some(self.waker.watch()),
-                        None,
-                        Some(Duration::from_millis(5)),
-                    );
+                    self.platform
+                        .wait(Some(waker.watch()), None, Some(Duration::from_millis(5)));
                 }
             }
         }
@@ -242,9 +238,9 @@ impl Server {
     /// Returns false if something still had to be closed after ten seconds.
     pub fn close(&self) -> bool {
         self.stopping.store(true, Ordering::Release);
-        self.waker.wake();
         let acceptor = lock(&self.acceptor).take();
-        if let Some(acceptor) = acceptor {
+        if let Some((acceptor, waker)) = acceptor {
+            waker.wake();
             let _ = acceptor.join();
         }
         let deadline = Instant::now() + END_TIMEOUT;

@@ -47,6 +47,8 @@ class Journal:
         self.malformed: deque[MalformedRequest] = deque(maxlen=MAX_MALFORMED)
         self.changed = threading.Condition(threading.RLock())
         self.drain = drain if drain is not None else _nothing_to_drain
+        #: How many requests the engine has that were not handed over, None if that can only be found by :attr:`drain`.
+        self.undrained: Callable[[], int | None] = _unknown
         self._entries: deque[CapturedRequest] = deque()
         self._body_bytes = 0
         self._total = 0
@@ -120,9 +122,15 @@ class Journal:
             JournalOverflowError: If more than :data:`MAX_COUNTED_PAIRS` pairs of method and path were seen,
                 requests were dropped, and the filter asks for a pair that was not counted.
         """
+        name, wanted, query = _filter(method, path)
+        if name is None and wanted is None:
+            # No need to look at a single one of them.
+            with self.changed:
+                undrained = self.undrained()
+                if undrained is not None:
+                    return self._total + undrained
         self.drain()
         with self.changed:
-            name, wanted, query = _filter(method, path)
             if name is None and wanted is None:
                 return self._total
             if query is None and (self._pairs_complete or (name, wanted) in self._pairs):
@@ -269,6 +277,11 @@ class Journal:
 
 def _nothing_to_drain() -> None:
     """Leave the journal as it is: the engine records into it directly."""
+
+
+def _unknown() -> int | None:
+    """Say that the engine must be asked for everything."""
+    return None
 
 
 def _nobody_to_tell(_waiting: bool) -> None:  # noqa: FBT001  # the form of a callback

@@ -92,7 +92,10 @@ def open_engine(name: str | None = None) -> Engine:
     for candidate in candidates:
         if _problem(candidate) is None:
             return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
-    raise EngineUnavailableError(f"engine {wanted!r} is not available: {_problem(candidates[-1])}")
+    from api_simulator._engines._native import _library
+
+    _library.load()
+    raise EngineUnavailableError(f"engine {wanted!r} is not available")
 
 
 def _problem(name: str) -> str | None:

@@ -180,5 +180,3 @@ class FastPath:
             self._call(name, *arguments, self._call.null, 0)
         else:
             self._call(name, *arguments, data, len(data))
-
-

@@ -44,9 +44,9 @@ class Handle:
         """
         if self.is_forked:
             raise ServerStateError(
-                f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): fork() does "
-                "not copy the threads that serve; start a server in the child, ask the parent's from the parent, "
-                "or let multiprocessing start children by 'spawn'"
+                f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): "
+                "fork() does not copy the threads that serve; start a server in the child, "
+                "ask the parent's from the parent, or let multiprocessing start children by 'spawn'"
             )
         return getattr(self._library, name)(self._server, *arguments)
 

@@ -8,6 +8,7 @@ Nothing here starts a thread. Loading is done once; what failed is remembered wi
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +64,19 @@ def _built() -> str:
     return f" ({note.read_text(encoding='utf-8').strip()})" if note.is_file() else ""
 
 
+def _is_cut_off(path: Path) -> bool:
+    """Look whether an ELF file ends where its section headers do: the system's loader ends the process over less."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head.startswith(b"\x7fELF"):
+        return False
+    if len(head) < 64 or head[4] != 2:
+        return len(head) < 52
+    (sections_at,) = struct.unpack_from("<Q", head, 40)
+    size, count = struct.unpack_from("<HH", head, 58)
+    return bool(path.stat().st_size < sections_at + size * count)
+
+
 @lru_cache(maxsize=8)
 def _loaded(path: Path) -> tuple[Any, Any, str | None]:
     if not path.is_file():
@@ -71,13 +85,15 @@ def _loaded(path: Path) -> tuple[Any, Any, str | None]:
         from api_simulator._engines._native._ffi import ffi
     except ImportError as error:
         return None, None, f"cffi cannot be imported ({error})"
+    if _is_cut_off(path):
+        return None, None, f"{path} is cut off: it is shorter than it says"
     try:
         library = ffi.dlopen(str(path))
     except OSError as error:
         return None, None, f"{path} cannot be loaded ({error})"
     try:
         found = library.asim_abi_version()
-    except AttributeError:
+    except (AttributeError, ffi.error):
         return None, None, f"{path} is not the library of this package (it has no asim_abi_version)"
     if found != ABI_VERSION:
         return None, None, f"{path} has ABI version {found}, this package needs {ABI_VERSION}"

@@ -22,7 +22,7 @@ _MAX_WAIT_MS = 2**31
 
 def program(actions: Iterable[Action]) -> bytes:
     """Return *actions*, which must be finite, as a program."""
-    pieces = []
+    pieces: list[bytes] = []
     for action in actions:
         if isinstance(action, SendBytes):
             pieces += (_STEP.pack(_SEND, len(action.data)), action.data)

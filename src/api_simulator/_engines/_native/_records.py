@@ -26,7 +26,7 @@ class Record(NamedTuple):
     sequence: int
     generation: int
     connection: int
-    index: int
+    place: int
     entry: int
     answer: int
     method_bytes: int
@@ -44,15 +44,13 @@ def records(data: bytes) -> Iterator[Record]:
     """Yield the records in *data*."""
     start, end = 0, len(data)
     while start < end:
-        (_, kind, flags, major, minor, sequence, generation, connection, index, entry, answer, method_bytes,
-         target_bytes, head_bytes, body_bytes, *stamps) = _HEADER.unpack_from(data, start)  # fmt: skip
+        _, *fields = _HEADER.unpack_from(data, start)
+        # The two lengths are what the header is for; what they are the lengths of takes their place.
+        body_bytes, head_bytes = fields.pop(13), fields.pop(12)
         head = start + _HEADER.size
         body = head + head_bytes
         start = body + body_bytes
-        yield Record(
-            kind, flags, major, minor, sequence, generation, connection, index, entry, answer, method_bytes,
-            target_bytes, *stamps, data[head:body], data[body:start],
-        )  # fmt: skip
+        yield Record._make((*fields, data[head:body], data[body:start]))
 
 
 def captured(record: Record, sync: Callable[[], None]) -> CapturedRequest:
@@ -70,7 +68,7 @@ def captured(record: Record, sync: Callable[[], None]) -> CapturedRequest:
         http_version=f"{record.major}.{record.minor}",
         keep_alive=bool(record.flags & KEEP_ALIVE),
         connection_id=record.connection,
-        connection_index=record.index,
+        connection_index=record.place,
         generation=record.generation,
         raw_head=head,
         accepted_ns=record.accepted_ns,

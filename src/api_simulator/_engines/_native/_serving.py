@@ -78,6 +78,7 @@ class NativeServing:
         with self._lock:
             journal.drain = self.drain
             journal.attended = self._attended
+            journal.undrained = self._undrained
             simulation.connections.elsewhere = self._connection_counts
             simulation.use_fast_path(self._fast_path)
 
@@ -103,6 +104,10 @@ class NativeServing:
 
     def _attended(self, waiting: bool) -> None:  # noqa: FBT001  # the form of a callback
         self.handle("asim_set", _WATCH, waiting)
+
+    def _undrained(self) -> int | None:
+        count = self.handle("asim_count", 0)
+        return count if count >= 0 else None
 
     def _connection_counts(self) -> tuple[int, int]:
         return self.handle("asim_count", 1), self.handle("asim_count", 2)
@@ -142,7 +147,7 @@ class NativeServing:
         elif kind == DROPPED:
             method, path, _ = self._fast_path.entries[record.entry]
             self.simulation.journal.count_dropped(method, path, record.sequence)
-            self.simulation.connections.used_unseen(record.sequence, record.index)
+            self.simulation.connections.used_unseen(record.sequence, record.place)
 
     def _answered_there(self, record: Record) -> None:
         request = captured(record, self.drain)
@@ -240,5 +245,3 @@ class NativeServing:
                 "a server cannot be started, reset or closed from its own responder or predicate; "
                 "do it in the test's thread"
             )
-
-
