@@ -8,6 +8,7 @@ core compiles them; an engine that has a fast path looks them up and tells the c
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from api_simulator._core.plan import plan
 from api_simulator._core.routes import Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.streams import Chunks
+from api_simulator._core.wire import closes_connection, response_bytes
 
 if TYPE_CHECKING:
     from api_simulator._core.mounted import MountedRoute
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 FINITE = (SendBytes, Wait, Close, HalfClose, Reset, Hang)
 #: Answers with more bytes are made when they are asked for: copies of them would fill the memory.
 MAX_PLAIN_BYTES = 4 * 1024 * 1024
-# Waits beyond a day are nobody's test, and need not fit into an engine's numbers.
-_MAX_WAIT_MS = 86_400_000
 
 
 class Form(NamedTuple):
@@ -71,6 +71,17 @@ def form_of(request: CapturedRequest) -> Form:
     return Form(request.method == "HEAD", request.keep_alive, request.http_version == "1.0")
 
 
+def plain_actions(spec: ResponseSpec, request: CapturedRequest) -> tuple[Action, ...]:
+    """Return what is to be done for an answer whose bytes are always the same."""
+    actions: list[Action] = []
+    if spec.delay_ms:
+        actions.append(Wait(spec.delay_ms))  # type: ignore[arg-type]  # a plain answer has a fixed delay
+    actions.append(SendBytes(response_bytes(spec, request)))
+    if closes_connection(spec, request):
+        actions.append(Close())
+    return tuple(actions)
+
+
 def plain_answers(route: Route, form: Form) -> list[tuple[Action, ...]] | None:
     """Return what is to be done for each answer of *route* to requests of that form, None if one is not plain."""
     answers = []
@@ -87,17 +98,23 @@ def plain_answers(route: Route, form: Form) -> list[tuple[Action, ...]] | None:
 
 
 def _plain_actions(spec: ResponseSpec, form: Form) -> tuple[Action, ...] | None:
+    if spec.is_plain:
+        return plain_actions(spec, _stand_in(form))
     # What is drawn by chance, or depends on another field of the request, is decided each time.
     if spec.uses_chance or spec.gzip or not (spec.stream is None or isinstance(spec.stream, Chunks)):
         return None
     if len(spec.content) > MAX_PLAIN_BYTES:
         return None
-    stands_for = CapturedRequest(
-        "HEAD" if form.head_only else "GET",
-        "/",
-        http_version="1.0" if form.http_10 else "1.1",
-        keep_alive=form.keep_alive,
-    )
-    actions = plan(spec, stands_for, Random(0))
-    too_long = any(isinstance(action, Wait) and action.milliseconds > _MAX_WAIT_MS for action in actions)
-    return actions if is_finite(actions) and not too_long else None
+    actions = plan(spec, _stand_in(form), _UNUSED)
+    return actions if is_finite(actions) else None
+
+
+@cache
+def _stand_in(form: Form) -> CapturedRequest:
+    """Return a request of that form: what else is in it does not matter to a plain answer."""
+    method, version = "HEAD" if form.head_only else "GET", "1.0" if form.http_10 else "1.1"
+    return CapturedRequest(method, "/", http_version=version, keep_alive=form.keep_alive)
+
+
+# Never drawn from: what draws is not plain.
+_UNUSED = Random(0)
