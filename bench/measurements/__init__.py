@@ -18,6 +18,9 @@ NAMES = (
     "many_routes",
     "flat_memory",
     "unmatched",
+    "native_latency",
+    "native_throughput",
+    "native_scale",
 )
 
 
