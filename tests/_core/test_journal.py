@@ -394,7 +394,7 @@ def test_a_total_needs_nothing_to_be_handed_over():
 
 
 def test_who_waits_is_told():
-    told = []
+    told: list[bool] = []
     journal = Journal()
     journal.attended = told.append
 

@@ -26,18 +26,24 @@ def route(method, path, *items, when=None, then="repeat", priority=0):
 # Answers
 
 
+def compiled(registered, form):
+    """Return the only answer of a route, and the bytes that it begins with."""
+    answers = plain_answers(registered, form)
+    assert answers is not None
+    (actions,) = answers
+    assert is_finite(actions)
+    assert isinstance(actions[0], SendBytes)
+    return actions, actions[0].data
+
+
 def test_an_answer_is_compiled_for_each_form():
     registered = route("GET", "/", ResponseSpec(200, "hi"))
 
-    (kept,) = plain_answers(registered, Form())
-    (closed,) = plain_answers(registered, Form(keep_alive=False))
-    (head,) = plain_answers(registered, Form(head_only=True))
-
-    assert is_finite(kept)
-    assert kept[0].data.endswith(b"\r\n\r\nhi")
-    assert isinstance(closed[-1], Close)
-    assert b"Connection: close" in closed[0].data
-    assert head[0].data.endswith(b"Content-Length: 2\r\n\r\n")
+    assert compiled(registered, Form())[1].endswith(b"\r\n\r\nhi")
+    actions, data = compiled(registered, Form(keep_alive=False))
+    assert isinstance(actions[-1], Close)
+    assert b"Connection: close" in data
+    assert compiled(registered, Form(head_only=True))[1].endswith(b"Content-Length: 2\r\n\r\n")
 
 
 def test_delays_and_faults_are_finite():

@@ -20,6 +20,10 @@ impl Platform for System {
         imp::reset_on_close(stream);
     }
 
+    fn stop_listening(&self, listener: &TcpListener) {
+        imp::stop_listening(listener);
+    }
+
     fn wait(
         &self,
         first: Option<Watch<'_>>,
@@ -38,6 +42,14 @@ impl Platform for System {
 pub(crate) unsafe fn listener(number: i64) -> Option<TcpListener> {
     // SAFETY: the caller's promise.
     unsafe { imp::listener(number) }
+}
+
+/// A connection ends a wait for connections on every system.
+#[cfg(not(target_os = "linux"))]
+fn connect_once(listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+    }
 }
 
 #[cfg(unix)]
@@ -97,6 +109,8 @@ mod imp {
             value: *const c_void,
             size: u32,
         ) -> c_int;
+        #[cfg(target_os = "linux")]
+        fn shutdown(fd: c_int, how: c_int) -> c_int;
         fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
         #[cfg(target_os = "linux")]
         fn ppoll(
@@ -113,6 +127,18 @@ mod imp {
         let fd = c_int::try_from(number).ok().filter(|fd| *fd >= 0)?;
         // SAFETY: the caller's promise: it is open, and ours.
         Some(unsafe { TcpListener::from_raw_fd(fd) })
+    }
+
+    /// Linux wakes whoever waits at a listener that is shut down.
+    #[cfg(target_os = "linux")]
+    pub(super) fn stop_listening(listener: &TcpListener) {
+        // SAFETY: the descriptor is open while `listener` is borrowed; 0 is SHUT_RD.
+        unsafe { shutdown(listener.as_raw_fd(), 0) };
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn stop_listening(listener: &TcpListener) {
+        super::connect_once(listener);
     }
 
     pub(super) fn now_ns() -> i64 {
@@ -238,6 +264,10 @@ mod imp {
         let socket = RawSocket::try_from(number).ok()?;
         // SAFETY: the caller's promise: it is open, and ours.
         Some(unsafe { TcpListener::from_raw_socket(socket) })
+    }
+
+    pub(super) fn stop_listening(listener: &TcpListener) {
+        super::connect_once(listener);
     }
 
     pub(super) fn now_ns() -> i64 {

@@ -1,11 +1,9 @@
 //! What the standard library has no stable, safe call for: reset on close, waiting for a socket, Python's clock.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-#[cfg(not(unix))]
-use std::net::TcpListener;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(unix)]
@@ -48,6 +46,9 @@ pub trait Platform: Send + Sync {
 
     /// Make the next close of the stream send RST instead of FIN, and drop what is unsent.
     fn reset_on_close(&self, stream: &TcpStream);
+
+    /// End a wait for connections at *listener*, and refuse further ones.
+    fn stop_listening(&self, listener: &TcpListener);
 
     /// Block until something happens at one of the sockets, or *timeout* has passed (never: `None`).
     ///

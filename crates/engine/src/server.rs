@@ -107,7 +107,7 @@ pub struct Server {
     state: Mutex<State>,
     connections: Mutex<Connections>,
     ended: Condvar,
-    acceptor: Mutex<Option<(JoinHandle<()>, Arc<Waker>)>>,
+    acceptor: Mutex<Option<(JoinHandle<()>, Arc<TcpListener>)>>,
 }
 
 impl Server {
@@ -146,35 +146,34 @@ impl Server {
             acceptor: Mutex::new(None),
         });
         let accepting = Arc::clone(&server);
-        let waker = Arc::new(Waker::new()?);
-        let woken = Arc::clone(&waker);
+        let listener = Arc::new(listener);
+        let accepted_from = Arc::clone(&listener);
         let name = "api-sim-accept".to_owned();
         let acceptor = thread::Builder::new()
             .name(name)
             .stack_size(STACK_BYTES)
-            .spawn(move || accepting.accept(&listener, &woken))?;
-        *lock(&server.acceptor) = Some((acceptor, waker));
+            .spawn(move || accepting.accept(&accepted_from))?;
+        *lock(&server.acceptor) = Some((acceptor, listener));
         Ok(server)
     }
 
     // Connections
 
-    fn accept(self: &Arc<Self>, listener: &TcpListener, waker: &Waker) {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
         while !self.stopping.load(Ordering::Acquire) {
             match listener.accept() {
+                // What wakes this thread may be a connection of its own.
+                Ok(_) if self.stopping.load(Ordering::Acquire) => {}
                 Ok((stream, _)) => self.connected(stream),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let watch = Watch {
                         handle: handle(listener),
                         readable: true,
                     };
-                    self.platform.wait(Some(watch), Some(waker.watch()), None);
+                    self.platform.wait(Some(watch), None, None);
                 }
                 // No descriptors, or a client that is gone already: not the end of the server.
-                Err(_) => {
-                    self.platform
-                        .wait(Some(waker.watch()), None, Some(Duration::from_millis(5)));
-                }
+                Err(_) => thread::sleep(Duration::from_millis(5)),
             }
         }
     }
@@ -239,8 +238,8 @@ impl Server {
     pub fn close(&self) -> bool {
         self.stopping.store(true, Ordering::Release);
         let acceptor = lock(&self.acceptor).take();
-        if let Some((acceptor, waker)) = acceptor {
-            waker.wake();
+        if let Some((acceptor, listener)) = acceptor {
+            self.platform.stop_listening(&listener);
             let _ = acceptor.join();
         }
         let deadline = Instant::now() + END_TIMEOUT;

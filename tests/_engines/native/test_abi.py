@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api_simulator._core.actions import Close, SendBytes, Wait
 from api_simulator._engines._native import _library
 from api_simulator._engines._native._programs import program
-from api_simulator._engines._native._records import HANDED_OFF, PLAIN, records
+from api_simulator._engines._native._records import HANDED_OFF, PLAIN, Record, records
 from api_simulator.http import MockHttpServer, ResponseSpec
 from tests._engines.native import needs_native
 from tests.conformance.raw import Wire, call
@@ -51,7 +51,7 @@ def served():
 def drained(library, server):
     ffi, _ = _library.load()
     data, size = ffi.new("const uint8_t **"), ffi.new("size_t *")
-    found = []
+    found: list[Record] = []
     while (segment := library.asim_drain(server, data, size)) != ffi.NULL:
         found += records(bytes(ffi.buffer(data[0], size[0])))
         library.asim_segment_free(segment)
@@ -78,7 +78,7 @@ def test_a_plain_request_goes_through_without_python():
 def test_an_unknown_request_waits_for_its_answer():
     with served() as (library, server, port), socket.create_connection(("127.0.0.1", port), 30) as client:
         client.sendall(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
-        found = []
+        found: list[Record] = []
         while not found:
             found = drained(library, server)
         (record,) = found

@@ -102,15 +102,13 @@ def test_a_library_that_cannot_be_used_is_named_and_auto_goes_on(library_at, tmp
     assert re.search(rf"native\s+absent: .*{said}", capsys.readouterr().out)
 
 
-def test_what_a_build_left_out_is_told(tmp_path, monkeypatch):
+def test_what_a_build_left_out_is_told(tmp_path):
     """A pure wheel says why it is pure."""
-    module = tmp_path / "_library.py"
-    module.write_text("")
-    (tmp_path / "build.txt").write_text("built without the native part: cargo is not on PATH\n")
-    monkeypatch.setattr(_library, "__file__", str(module))  # where the package is, not what it does
-    monkeypatch.setenv(_library.PATH_VARIABLE, str(tmp_path / "gone.so"))
+    assert _library.left_out(tmp_path / "_library.py") == ""
 
-    assert "cargo is not on PATH" in (_library.problem() or "")
+    (tmp_path / "build.txt").write_text("built without the native part: cargo is not on PATH\n")
+
+    assert "cargo is not on PATH" in _library.left_out(tmp_path / "_library.py")
 
 
 @needs_native

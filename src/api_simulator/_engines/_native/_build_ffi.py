@@ -28,6 +28,9 @@ def write(header: Path, target: Path) -> None:
     builder.cdef(declarations(header.read_text(encoding="utf-8")))
     builder.set_source(MODULE, None)
     builder.emit_python_code(str(target))
+    target.write_text(
+        f'"""The C ABI as cffi reads it, made by ``_build_ffi`` from its header."""\n\n{target.read_text()}'
+    )
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+"""The C ABI as cffi reads it, made by ``_build_ffi`` from its header."""
+
 # auto-generated file
 import _cffi_backend
 

@@ -136,10 +136,6 @@ class HandedOff:
         if sequence in self._answers:
             self._answers[sequence][1].cancel()
 
-    def refuse_own_thread(self) -> None:
-        """Raise on the loop's thread, which must not wait for itself."""
-        LOOP_THREAD.refuse_own_thread()
-
     def close(self) -> None:
         """End what is under way; its clients are gone already."""
         LOOP_THREAD.run(self._end())

@@ -58,9 +58,9 @@ def problem() -> str | None:
     return _loaded(library_path())[2]
 
 
-def _built() -> str:
-    """Return what the build of this package wrote down if it left the library out."""
-    note = Path(__file__).with_name("build.txt")
+def left_out(beside: Path) -> str:
+    """Return what the build of the package wrote down *beside* a file if it left the library out."""
+    note = beside.with_name("build.txt")
     return f" ({note.read_text(encoding='utf-8').strip()})" if note.is_file() else ""
 
 
@@ -80,7 +80,7 @@ def _is_cut_off(path: Path) -> bool:
 @lru_cache(maxsize=8)
 def _loaded(path: Path) -> tuple[Any, Any, str | None]:
     if not path.is_file():
-        return None, None, f"there is no {path}{_built()}"
+        return None, None, f"there is no {path}{left_out(Path(__file__))}"
     try:
         from api_simulator._engines._native._ffi import ffi
     except ImportError as error:

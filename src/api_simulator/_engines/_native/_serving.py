@@ -59,6 +59,7 @@ class NativeServing:
         self._handed_off: HandedOff | None = None
         self._closing_lock = threading.Lock()
         try:
+            _refuse_loop_thread()
             ffi, library = _library.load()
             runtime = POLLER.acquire()
         except BaseException:
@@ -238,10 +239,17 @@ class NativeServing:
         POLLER.release()
 
     def _refuse_own_thread(self) -> None:
-        if self._handed_off is not None:
-            self._handed_off.refuse_own_thread()
+        _refuse_loop_thread()
         if POLLER.is_own_thread() or self._drainer == threading.get_ident():
             raise ServerStateError(
                 "a server cannot be started, reset or closed from its own responder or predicate; "
                 "do it in the test's thread"
             )
+
+
+def _refuse_loop_thread() -> None:
+    """Raise on the thread of the shared loop, where waiting for a server may be waiting for oneself."""
+    loop = sys.modules.get("api_simulator._engines._loop")
+    # Not imported here: it brings asyncio, and where it is not loaded nobody runs on it.
+    if loop is not None:
+        loop.LOOP_THREAD.refuse_own_thread()
