@@ -132,24 +132,18 @@ impl HeadReader {
                 shown(line)
             ));
         };
-        let [
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            major @ b'0'..=b'9',
-            b'.',
-            minor @ b'0'..=b'9',
-        ] = *version
-        else {
-            return Err(format!(
-                "the version is HTTP and two digits: {}",
-                shown(line)
-            ));
+        let minor = match version {
+            b"HTTP/1.0" => 0,
+            b"HTTP/1.1" => 1,
+            _ => {
+                return Err(format!(
+                    "the version is HTTP/1.0 or HTTP/1.1: {}",
+                    shown(line)
+                ));
+            }
         };
         check_target(method, target)?;
-        self.version = [major - b'0', minor - b'0'];
+        self.version = [1, minor];
         self.method = start..start + method.len();
         self.target = self.method.end + 1..self.method.end + 1 + target.len();
         Ok(())
@@ -159,6 +153,9 @@ impl HeadReader {
         let fields = &self.fields;
         if self.version == [1, 1] && !fields.seen[0] {
             return Err("the field Host is missing".into());
+        }
+        if fields.coding && self.version == [1, 0] {
+            return Err("Transfer-Encoding in a request of HTTP/1.0".into());
         }
         if fields.coding && fields.length.is_some() {
             return Err(
@@ -211,6 +208,10 @@ impl Fields {
                     .rsplit(|byte| *byte == b',')
                     .next()
                     .map_or(value, trimmed);
+                let lower = value.to_ascii_lowercase();
+                if lower.windows(7).filter(|seven| seven == b"chunked").count() > 1 {
+                    return Err("Transfer-Encoding names chunked more than once".into());
+                }
                 if !last.eq_ignore_ascii_case(b"chunked") {
                     return Err(format!(
                         "Transfer-Encoding must end in chunked: {}",
