@@ -11,11 +11,11 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo test native check bench soak wheel lowest lock clean
+.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' Makefile | expand -t 20
 	@echo "PYTHON=python3.13 chooses the interpreter of a new .venv (make clean removes the old one)."
 
 demo: $(ready) ## install, then run examples/demo.py
@@ -26,11 +26,18 @@ test: $(ready) native ## run the tests in random order, with branch coverage and
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
 # In place, for this working copy. Quick when nothing has changed, and says why it cannot where there is no cargo.
-native: $(ready) ## build the native engine, where cargo is there
+native: $(ready) ## build the native engine and the native stand-in, where cargo is there
 	@$(python) hatch_build.py
 
 soak: $(ready) native ## run the long tests that look for leaks and races
 	@$(python) -m pytest -m soak $(PYTEST_ARGS)
+
+# Seconds for each of the targets of tests/fuzz.
+FUZZ_S ?= 600
+
+fuzz: .venv-fuzz/.ready ## fuzz the parser and the matchers by coverage (Linux, CPython 3.11 to 3.13)
+	@.venv-fuzz/bin/python -m tests.fuzz server -max_total_time=$(FUZZ_S) -max_len=2048 -print_final_stats=1
+	@.venv-fuzz/bin/python -m tests.fuzz matchers -max_total_time=$(FUZZ_S) -max_len=512 -print_final_stats=1
 
 check: $(ready) ## format, lint, types, import layers, Rust
 	@echo "ruff format --check" && $(python) -m ruff format --check --quiet
@@ -43,18 +50,25 @@ check: $(ready) ## format, lint, types, import layers, Rust
 bench: .venv-bench/.ready native ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
+campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
+	@.venv-bench/bin/python -m bench recorder_crashes --check
+# Without its optional dependencies, which are the program itself for each platform.
+typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
+	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
 
-lowest: .venv-lowest/.ready ## run the contract tests with the oldest allowed dependencies
-	@.venv-lowest/bin/python -m pytest tests/contract $(PYTEST_ARGS)
+lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
+	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-bench/.ready: requirements/bench.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-lowest/.ready: requirements/lowest.txt pyproject.toml hatch_build.py tools/make_venv.sh
 
-.venv/.ready .venv-bench/.ready .venv-lowest/.ready:
+.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
 	@touch $@
 
@@ -64,6 +78,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 	@UV="$(UV)" UPGRADE="$(UPGRADE)" sh tools/lock.sh
 
 clean: ## remove everything that was made: environments, caches, builds
-	rm -rf .venv .venv-bench .venv-lowest build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf src/api_simulator/_native_bin
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,6 +33,17 @@ def artefacts() -> dict[str, str]:
     return {library: f"api_simulator/_engines/_native/{library}"}
 
 
+def stand_in() -> dict[Path, str]:
+    """Build the player of fake programs where there is one; its script says what it skips."""
+    if not sys.platform.startswith("linux"):
+        return {}
+    built = ROOT / "crates" / "target" / "wheel" / "stand-in"
+    done = subprocess.run(
+        ["sh", "tools/build_stand_in.sh", str(built)], cwd=ROOT, capture_output=True, timeout=900, check=False
+    )
+    return {built: "api_simulator/_native_bin/stand-in"} if done.returncode == 0 and built.is_file() else {}
+
+
 class BuildError(Exception):
     """Cargo is not there, or did not build."""
 
@@ -43,7 +54,7 @@ def build() -> dict[Path, str]:
     if cargo is None:
         raise BuildError("cargo is not on PATH")
     # No network: the workspace has no dependencies.
-    command = [cargo, "build", "--release", "--locked", "--offline"]
+    command = [cargo, "build", "--release", "--locked", "--offline", "--package", "api-simulator-capi"]
     try:
         done = subprocess.run(command, cwd=ROOT / "crates", capture_output=True, text=True, timeout=900, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -54,7 +65,7 @@ def build() -> dict[Path, str]:
     built = {target / name: place for name, place in artefacts().items()}
     if missing := [str(path) for path in built if not path.is_file()]:
         raise BuildError(f"cargo built no {', '.join(missing)}")
-    return built
+    return {**built, **stand_in()}
 
 
 def attempt() -> tuple[dict[Path, str], str]:
@@ -76,6 +87,7 @@ def put_in_place(built: dict[Path, str], reason: str) -> None:
     """Put what was built beside the sources, or the reason why nothing was."""
     for source, place in built.items():
         target = ROOT / "src" / place
+        target.parent.mkdir(exist_ok=True)
         copy = target.with_name(f"{target.name}.new")
         shutil.copy2(source, copy)
         # Replaced, not written over: a process that has it loaded keeps the old one.

@@ -1,9 +1,9 @@
 """
 Run one server in a process of its own: ours, pytest-httpserver, or bare aiohttp.
 
-The three answer ``GET /item/0``, ``/item/1`` … with the same small JSON body. Started by :func:`started`
-as ``python -m bench.serve KIND ROUTES``; prints one line of JSON when it is ready and ends with its
-standard input.
+The three answer ``GET /item/0``, ``/item/1`` … with the same small JSON body, and ours and bare aiohttp a stream of
+events at ``/events``. Started by :func:`started` as ``python -m bench.serve KIND ROUTES FORM``; prints one line of
+JSON when it is ready and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import psutil
 
@@ -30,8 +31,14 @@ BODY = {"remaining": 42, "resets_at": "2030-01-01T00:00:00Z"}
 OURS, HTTPSERVER, AIOHTTP = "ours", "pytest-httpserver", "bare aiohttp"
 
 
-def path_of(number: int) -> str:
-    return f"/item/{number}"
+#: How routes are registered: by their path, or by a pattern that means more than one.
+Form = Literal["exact", "template", "regex"]
+EVENTS, EVERY_MS = 20, 200
+
+
+def path_of(number: int, form: Form = "exact") -> str:
+    """Return a path that the route of that number answers, and no other one."""
+    return f"/item/{number}" if form == "exact" else f"/v1/acme/item-{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def started(kind: str, routes: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+def started(
+    kind: str, routes: int = 1, environment: Mapping[str, str] | None = None, *, form: Form = "exact"
+) -> Iterator[Served]:
     """Run a server of that *kind* with so many routes while the block lasts; *environment* is added to ours."""
-    command = [sys.executable, "-m", "bench.serve", kind, str(routes)]
+    command = [sys.executable, "-m", "bench.serve", kind, str(routes), form]
     root = Path(__file__).parent.parent
     variables = {**os.environ, **(environment or {})}
     with subprocess.Popen(
@@ -77,19 +86,26 @@ class Opened:
     registration_s: float = 0.0
 
 
-def open_ours(routes: int) -> Opened:
+def open_ours(routes: int, form: Form) -> Opened:
     """Start our server."""
     from api_simulator import MockHttpServer, ResponseSpec
+    from api_simulator.http import sse
 
     server = MockHttpServer().start()
     server.register("POST", "/events", ResponseSpec(201, BODY))
+    server.register("GET", "/events", ResponseSpec(body=sse(*map(str, range(EVENTS)), every_ms=EVERY_MS)))
     begin = time.perf_counter()
     for number in range(routes):
-        server.register("GET", path_of(number), ResponseSpec(200, BODY))
+        path: Any = {
+            "exact": path_of(number),
+            "template": f"/v1/{{tenant}}/item-{number}",
+            "regex": re.compile(f"/v1/[^/]+/item-{number}"),
+        }[form]
+        server.register("GET", path, ResponseSpec(200, BODY))
     return Opened(server, server.port, time.perf_counter() - begin)
 
 
-def open_httpserver(routes: int) -> Opened:
+def open_httpserver(routes: int, form: Form) -> Opened:
     """Start pytest-httpserver."""
     # Werkzeug would write a line to the terminal for each request; under pytest it goes to a buffer.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -98,18 +114,31 @@ def open_httpserver(routes: int) -> Opened:
     server.expect_request("/events", method="POST").respond_with_json(BODY, status=201)
     begin = time.perf_counter()
     for number in range(routes):
-        server.expect_request(path_of(number), method="GET").respond_with_json(BODY)
+        # It has no templates: an expression is the only pattern it knows.
+        path = path_of(number) if form == "exact" else re.compile(f"/v1/[^/]+/item-{number}")
+        server.expect_request(path, method="GET").respond_with_json(BODY)
     return Opened(server, server.port, time.perf_counter() - begin)
 
 
-def open_aiohttp(_: int) -> Opened:
-    """Start an aiohttp server that looks at nothing and remembers nothing."""
+def open_aiohttp(_: int, __: Form) -> Opened:
+    """Start an aiohttp server that looks at nothing but whether events are wanted, and remembers nothing."""
     from aiohttp import web
 
     body = json.dumps(BODY).encode()
 
-    async def answer(_: web.BaseRequest) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/events":
+            return await events(request)
         return web.Response(body=body, content_type="application/json")
+
+    async def events(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for number in range(EVENTS):
+            if number:
+                await asyncio.sleep(EVERY_MS / 1000)
+            await response.write(f"data: {number}\n\n".encode())
+        return response
 
     async def start() -> int:
         runner = web.ServerRunner(web.Server(answer))
@@ -124,7 +153,7 @@ def open_aiohttp(_: int) -> Opened:
     return Opened(loop, port)
 
 
-KINDS: dict[str, Callable[[int], Opened]] = {OURS: open_ours, HTTPSERVER: open_httpserver, AIOHTTP: open_aiohttp}
+KINDS: dict[str, Callable[[int, Form], Opened]] = {OURS: open_ours, HTTPSERVER: open_httpserver, AIOHTTP: open_aiohttp}
 
 
 def has_httpserver() -> bool:
@@ -133,7 +162,7 @@ def has_httpserver() -> bool:
 
 
 def main() -> None:
-    opened = KINDS[sys.argv[1]](int(sys.argv[2]))
+    opened = KINDS[sys.argv[1]](int(sys.argv[2]), cast("Form", sys.argv[3]))
     print(json.dumps({"port": opened.port, "registration_s": opened.registration_s}), flush=True)
     sys.stdin.read()
     # An orderly end of pytest-httpserver takes half a second, and nothing here needs one.

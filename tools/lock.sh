@@ -10,17 +10,18 @@ compile() {
     shift
     echo "$output"
     "${UV:-uv}" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+        --no-emit-index-url --no-emit-find-links --emit-build-options --custom-compile-command "make lock" \
         ${UPGRADE:+--upgrade} --output-file "requirements/$output" "$@" >/dev/null
 }
 
 package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra jsonschema --extra multipart --extra regex"
 
-compile dev.txt $package requirements/test.in requirements/dev.in
+compile dev.txt $package --extra mcp requirements/test.in requirements/dev.in
 # The others share dev.txt's versions where they share a package.
-compile test.txt $package requirements/test.in -c requirements/dev.txt
+compile test.txt $package --extra mcp requirements/test.in -c requirements/dev.txt
+compile fuzz.txt $package requirements/test.in requirements/fuzz.in -c requirements/dev.txt
 compile bench.txt $package requirements/bench.in -c requirements/dev.txt
-compile lowest.txt $package requirements/lowest.in --resolution lowest-direct
+compile lowest.txt $package --extra mcp requirements/lowest.in --resolution lowest-direct
 
 # A pinned address would be somebody's mirror on everybody's machine.
 if grep -n '://' requirements/*.txt; then

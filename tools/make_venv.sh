@@ -72,7 +72,8 @@ fi
 
 what="the pinned packages of $requirements"
 echo "Installing $(grep -c '^[a-z]' "$requirements") pinned packages from $requirements into $dir (up to a minute or two the first time)"
-pip_install --require-hashes -r "$requirements"
+# The file names everything that is needed: nothing is left for pip to resolve, and old ones stumble over extras.
+pip_install --require-hashes --no-deps -r "$requirements"
 
 what="this project"
 # hatchling is among the pinned packages, so nothing is fetched for the build.

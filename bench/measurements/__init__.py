@@ -16,11 +16,16 @@ NAMES = (
     "latency_in_process",
     "throughput",
     "many_routes",
+    "matching",
+    "stream_pacing",
     "flat_memory",
     "unmatched",
     "native_latency",
     "native_throughput",
     "native_scale",
+    "program_start",
+    "recording",
+    "recorder_crashes",
 )
 
 

@@ -75,6 +75,10 @@ class ScriptError(ApiSimulatorError, ValueError):
     """A fake program's script holds something that cannot be played."""
 
 
+class ScriptFileError(ScriptError):
+    """A script file that cannot be read, or says what cannot be played; the text names file, line and part."""
+
+
 class ProgramTimeoutError(ApiSimulatorError, TimeoutError):
     """
     A program did not end in time; its whole process group was ended.
@@ -122,3 +126,19 @@ class PatternTimeoutError(ApiSimulatorError, TimeoutError):
 
 class UnexpectedCallError(VerificationError):
     """A fake program was called in a way that no script fits, or could not do what its script says."""
+
+
+class ScenarioError(ApiSimulatorError, ValueError):
+    """A recording that cannot be read as it is; the text names file, line, field and what to do."""
+
+
+class RecordingError(ApiSimulatorError, OSError):
+    """A step could not be written to the disk; the steps recorded before it are whole."""
+
+
+class RecorderStateError(ApiSimulatorError, RuntimeError):
+    """The folder is being recorded into by somebody else, or the recorder is finalized."""
+
+
+class UnrecordedStepError(VerificationError):
+    """Something was asked for that the recording does not hold, or was not asked for what it holds."""

@@ -17,6 +17,7 @@ import pytest
 
 if TYPE_CHECKING:
     from api_simulator.claude import FakeClaudeCLI
+    from api_simulator.codex import FakeCodexCLI
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
 
@@ -26,6 +27,7 @@ _FIXTURES = frozenset(
         "mock_http_server",
         "mock_http_server_factory",
         "fake_claude",
+        "fake_codex",
         "fake_program",
         "refused_port",
         "silent_port",
@@ -186,6 +188,24 @@ def fake_claude() -> Iterator[FakeClaudeCLI]:
     from api_simulator.claude import FakeClaudeCLI
 
     cli = FakeClaudeCLI()
+    try:
+        yield cli
+    finally:
+        cli.close()
+
+
+@pytest.fixture
+def fake_codex() -> Iterator[FakeCodexCLI]:
+    """
+    A stand-in for the ``codex`` program, not yet on PATH.
+
+    ``with fake_codex:`` puts it there, ``fake_codex.run()`` runs it, ``fake_codex.executable`` is its path.
+    """
+    from api_simulator.codex import FakeCodexCLI
+
+    cli = FakeCodexCLI()
+    # As fake_claude: it can be run and entered again after its block, and is closed here.
+    cli._closes_at_exit = False
     try:
         yield cli
     finally:

@@ -8,28 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_simulator._core.conditions import (
-    AllOf,
-    AnyOf,
-    Anything,
-    BasicAuth,
-    BearerToken,
-    BodyBytes,
-    BodyText,
-    CheckedBody,
-    Contains,
-    CookieHas,
-    Equals,
-    FormHas,
-    HeaderHas,
-    JsonBody,
-    Matches,
-    Mismatch,
-    Not,
-    Predicate,
-    QueryHas,
-    QueryIs,
-)
+from api_simulator._core.body_conditions import BodyBytes, BodyText, CheckedBody, JsonBody
+from api_simulator._core.conditions import AllOf, AnyOf, Mismatch, Not, Predicate
+from api_simulator._core.named_conditions import BasicAuth, CookieHas, FormHas, HeaderHas, QueryHas, QueryIs
+from api_simulator._core.text_matchers import Anything, BearerToken, Contains, Equals, Matches
 from tests._core.captured import captured
 from tests._core.strategies import json_values
 

@@ -6,14 +6,17 @@ from random import Random
 import pytest
 
 from api_simulator._core.actions import AskResponder, Close, SendBytes, Wait
-from api_simulator._core.conditions import Anything, Equals, HeaderHas, JsonBody, Predicate
+from api_simulator._core.body_conditions import JsonBody
+from api_simulator._core.conditions import Predicate
 from api_simulator._core.decide import decide, decision_for
 from api_simulator._core.journal import Journal
+from api_simulator._core.named_conditions import HeaderHas
 from api_simulator._core.nearest import MAX_COMPARED_ROUTES, RELAXATIONS, nearest_routes
 from api_simulator._core.patterns import RequestPattern, parse_path
 from api_simulator._core.routes import Answers, Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.table import RouteTable
+from api_simulator._core.text_matchers import Anything, Equals
 from tests._core.captured import captured
 
 SPEC = ResponseSpec(body="hi")

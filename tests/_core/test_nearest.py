@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_simulator._core.conditions import Equals, HeaderHas, JsonBody, Predicate, QueryHas
+from api_simulator._core.body_conditions import JsonBody
+from api_simulator._core.conditions import Predicate
 from api_simulator._core.journal import Journal
+from api_simulator._core.named_conditions import HeaderHas, QueryHas
 from api_simulator._core.nearest import MAX_COMPARED_ROUTES, NEAREST, nearest_routes, registration_line
 from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
 from api_simulator._core.routes import Answers, Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.table import RouteTable
+from api_simulator._core.text_matchers import Equals
 from tests._core.captured import captured
 
 PATHS = st.sampled_from(["/", "/a", "/a/b", "/users/{id}", "/users/{id:int}", "/users/me", "/v1/users", "/x?y=1"])
@@ -124,7 +127,35 @@ def test_among_very_many_routes_only_the_likeliest_are_compared():
     table = table_of(*routes, ("GET", "/users/ann", Predicate(counting)))
 
     assert named(table, captured("GET", "/users/bob"))[0].startswith("GET /users/ann")
-    assert len(asked) == MAX_COMPARED_ROUTES
+    assert len(asked) <= MAX_COMPARED_ROUTES
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/user/ann", "/users/ann"),  # the same end
+        ("/users/ann/", "/users/ann"),  # the same beginning
+        ("/items/7", "/items/{id:int}"),  # another method on a template that means this path
+        ("/zzz", "/zz"),  # behind all others
+        ("/", "/0"),  # before all others
+    ],
+)
+def test_among_very_many_routes_the_nearest_is_found(path, asked):
+    others = [("GET", f"/items/{n}/parts") for n in range(3 * MAX_COMPARED_ROUTES)]
+    table = table_of(*others, *(("POST", known) for known in ("/users/ann", "/items/{id:int}", "/zz", "/0")))
+
+    assert named(table, captured("GET", path))[0] == f"POST {asked}"
+
+
+def test_a_route_that_is_added_after_an_unmatched_request_is_named_for_the_next():
+    routes = [("GET", f"/other/{n}") for n in range(3 * MAX_COMPARED_ROUTES)]
+    table = table_of(*routes)
+    before = named(table, captured("GET", "/users/bob"))
+
+    table.mount(Route(RequestPattern("GET", parse_path("/users/ann")[0]), Answers((ResponseSpec(),))), Journal())
+
+    assert "GET /users/ann" not in before
+    assert named(table, captured("GET", "/users/bob"))[0] == "GET /users/ann"
 
 
 @pytest.mark.parametrize(

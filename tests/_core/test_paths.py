@@ -189,6 +189,38 @@ def test_a_class_is_about_one_character_of_a_segment(pattern, yes, no):
     assert [path for path in no if compiled.match(path) is not None] == []
 
 
+def means(pattern: str, path: str, before: str = "") -> bool:
+    """Say whether a glob matches, the slow way: by trying everything. *before* is what stood before the rest of it."""
+    if not pattern:
+        return not path
+    if pattern.startswith("**/") and before in ("", "/"):
+        boundaries = [0, *(at + 1 for at, character in enumerate(path) if character == "/")]
+        return any(means(pattern[3:], path[at:], "/") for at in boundaries)
+    if pattern.startswith("**"):
+        return any(means(pattern[2:], path[at:], "*") for at in range(len(path) + 1))
+    if pattern.startswith("*"):
+        return any(means(pattern[1:], path[at:], "*") for at in range(len(path.partition("/")[0]) + 1))
+    if not path or (pattern[0] == "?" and path[0] == "/"):
+        return False
+    return pattern[0] in ("?", path[0]) and means(pattern[1:], path[1:], pattern[0])
+
+
+@given(
+    pattern=st.lists(st.sampled_from(["a", "b", "/", "/**/", "**", "*", "?"]), max_size=7).map("".join),
+    path=st.text(alphabet="ab/", max_size=8),
+)
+@example(pattern="**a**/b", path="aab")
+@example(pattern="**/a/**/b", path="a//a/b")
+def test_a_glob_means_what_trying_everything_finds(pattern, path):
+    assert (glob_path(f"/{pattern}").match(f"/{path}") is not None) == means(f"/{pattern}", f"/{path}")
+
+
+@pytest.mark.parametrize("pattern", ["/u" + "*a" * 20 + "b", "/" + "**a" * 20 + "b", "/" + "**/a*/" * 20 + "b"])
+def test_many_stars_are_not_tried_in_every_combination(pattern):
+    """The naive expression for these would not end within a lifetime."""
+    assert glob_path(pattern).match("/" + "a" * 200 + "/a" * 200) is None
+
+
 @pytest.mark.parametrize("pattern", ["", "a/b", "?x", "[a]", None, b"/a", "/[b-a]", "/[]"])
 def test_a_glob_that_means_no_path_is_refused(pattern):
     with pytest.raises(RouteError, match="glob: "):
@@ -216,14 +248,43 @@ def test_patterns_are_equal_when_they_mean_the_same(one, other, are_equal):
 
 
 @given(
-    path=PATHS, patterns=st.lists(st.sampled_from(["/a/{x}", "/ab/*", "/a/**", "/{x}/a", "/a b/{x:path}"]), min_size=1)
+    path=PATHS,
+    text=st.sampled_from(
+        ["/a/{x}", "/ab/*", "/a/**", "/{x}/a", "/a b/{x:path}", "/{x}{y}", "/?", "/[a-z]/a", "/*/{", "**", "/a%2Fb/{x}"]
+    ),
 )
-def test_the_first_segment_excludes_nothing_that_would_match(path, patterns):
-    """Tables look only at patterns of the path's first segment: a promise that the pattern must keep."""
-    for text in patterns:
-        pattern = glob_path(text) if "*" in text else template(text)
-        if pattern.match(path) is not None and pattern.first_segment is not None:
-            assert path[1:].partition("/")[0] == pattern.first_segment
+def test_what_a_pattern_says_of_its_paths_is_true_of_each(path, text):
+    """Tables look up by it: a path that matches and is said not to would never be tried."""
+    pattern = glob_path(text) if any(character in text for character in "*?[") else template(text)
+
+    if pattern.match(path) is None:
+        return
+    if pattern.first_segment is not None:
+        assert path[1:].partition("/")[0] == pattern.first_segment
+    if pattern.segments is not None:
+        found = path.split("/")
+        assert len(found) == len(pattern.segments)
+        assert all(said in (None, segment) for said, segment in zip(pattern.segments, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "segments"),
+    [
+        (template("/v1/{id}"), ("", "v1", None)),
+        (template("/v{n}/x"), ("", None, "x")),
+        (template("/{a}-{b}/{{x}}"), ("", None, "{x}")),
+        (template("/a%2Fb/{id:int}"), ("", "a%2Fb", None)),
+        (template("/{id}/"), ("", None, "")),
+        (template("/{rest:path}"), None),
+        (glob_path("/v1/*"), ("", "v1", None)),
+        (glob_path("/v?/[ab]/x"), ("", None, None, "x")),
+        (glob_path("/**/x"), None),
+        (glob_path("*/x"), None),
+        (regex_path(re.compile("/v1/a")), None),
+    ],
+)
+def test_segments_are_known_where_their_number_is(pattern, segments):
+    assert pattern.segments == segments
 
 
 @pytest.mark.parametrize(

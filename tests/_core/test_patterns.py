@@ -2,19 +2,12 @@
 
 import pytest
 
-from api_simulator._core.conditions import (
-    AllOf,
-    Anything,
-    Equals,
-    HeaderHas,
-    JsonBody,
-    Predicate,
-    QueryHas,
-    QueryIs,
-    flattened,
-)
+from api_simulator._core.body_conditions import JsonBody
+from api_simulator._core.conditions import AllOf, Predicate, flattened
+from api_simulator._core.named_conditions import HeaderHas, QueryHas, QueryIs
 from api_simulator._core.paths import literal_path
 from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
+from api_simulator._core.text_matchers import Anything, Equals
 from api_simulator.errors import RouteError, SpecError
 from tests._core.captured import captured
 

@@ -210,12 +210,12 @@ def test_no_piece_of_a_dribble_is_early(pieces, over_ms):
 
 
 def test_pauses_are_where_they_were_asked_for():
-    pace = Pace(body_delay_ms=20, trailers_delay_ms=40)
-    spec = ResponseSpec(body="abc", delay_ms=10, pace=pace, trailers={"T": "1"})
+    pace = Pace(body_delay_ms=20, trailers_delay_ms=40, head_delay_ms=80)
+    spec = ResponseSpec(body="abc", delay_ms=10, pace=pace, trailers={"T": "1"}, informational=[(102, {"H": "y"})])
 
     marks = [(now_ms, data[-5:]) for now_ms, data in played(planned(spec))]
 
-    assert marks == [(10, b"d\r\n\r\n"), (30, b"abc\r\n"), (70, b"1\r\n\r\n")]
+    assert marks == [(10, b"y\r\n\r\n"), (90, b"d\r\n\r\n"), (110, b"abc\r\n"), (150, b"1\r\n\r\n")]
 
 
 def test_events_are_apart_by_their_pause():

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_simulator._core.conditions import Anything, Equals, HeaderHas, Predicate, QueryHas
+from api_simulator._core.conditions import Predicate
 from api_simulator._core.journal import Journal
 from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.named_conditions import HeaderHas, QueryHas
 from api_simulator._core.paths import glob_path
 from api_simulator._core.patterns import RequestPattern, parse_method, parse_path
 from api_simulator._core.routes import Answers, Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.table import RouteTable
+from api_simulator._core.text_matchers import Anything, Equals
 from api_simulator.errors import JournalOverflowError, RouteError, VerificationError
 from tests._core.captured import captured
 

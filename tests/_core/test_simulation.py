@@ -5,12 +5,14 @@ import threading
 import pytest
 
 from api_simulator._core.actions import Reset, SendBytes
-from api_simulator._core.conditions import Anything, HeaderHas, Predicate
+from api_simulator._core.conditions import Predicate
 from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.named_conditions import HeaderHas
 from api_simulator._core.patterns import RequestPattern, parse_path
 from api_simulator._core.routes import Answers, Route
 from api_simulator._core.simulation import Simulation
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.text_matchers import Anything
 from api_simulator.errors import NoRouteError, VerificationError
 from tests._core.captured import captured
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.specs import Pace, ResponseSpec
 from api_simulator._core.wire import response_bytes
 from api_simulator.errors import SpecError
 from tests._core.captured import captured
@@ -130,6 +130,14 @@ def test_headers_are_pairs_in_their_order_and_case(given, pairs):
 def test_headers_that_cannot_be_sent_are_refused_by_name(headers, complaint):
     with pytest.raises(SpecError, match=complaint):
         ResponseSpec(headers=headers)
+
+
+@pytest.mark.parametrize("fault", ["CONNECTION_RESET_BY_PEER", "HALF_CLOSE", "BAD_GZIP"])
+@pytest.mark.parametrize("shape", [{"pace": Pace(bytes_per_s=1)}, {"gzip": True}, {"trailers": {"T": "1"}}])
+def test_what_shapes_an_answer_is_refused_beside_a_fault(shape, fault):
+    """It would be ignored: a fault sends bytes of its own."""
+    with pytest.raises(SpecError, match=rf"{next(iter(shape))}: Fault.{fault} sends bytes of its own"):
+        ResponseSpec(body="abc", fault=fault, **shape)
 
 
 @pytest.mark.parametrize("status", [204, 304])

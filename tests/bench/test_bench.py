@@ -16,7 +16,7 @@ from bench import sampling
 from bench.result import Bar, Figure
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("start_stop", "many_routes", "unmatched")
+QUICK = ("start_stop", "many_routes", "unmatched", "program_start")
 
 
 def run_bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ import pytest
 from api_simulator import __version__
 from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli import main
+from api_simulator.process import _stand_in
 
 
 def both(capsys):
@@ -94,6 +95,22 @@ def test_the_engine_of_the_environment_is_the_one_that_is_told():
     _, value = doctor(API_SIMULATOR_ENGINE="aiohttp")
 
     assert value["engine"] == "aiohttp"
+
+
+def test_the_stand_in_is_told_with_its_reason():
+    found = _stand_in.status()
+
+    _, as_it_is = doctor(API_SIMULATOR_STAND_IN="auto")
+    _, off = doctor(API_SIMULATOR_STAND_IN="off")
+    status, required = doctor(API_SIMULATOR_STAND_IN="require")
+    wrong_status, wrong = doctor(API_SIMULATOR_STAND_IN="yes")
+
+    assert as_it_is["stand_in"].startswith("absent" if found.path is None else "plays plain scripts: ")
+    assert as_it_is["stand_in"].endswith(found.detail)
+    assert off["stand_in"] == "not used: API_SIMULATOR_STAND_IN=off, Python plays all scripts"
+    assert (status == 1) == (found.path is None) == any(found.detail in text for text in required["problems"])
+    assert (wrong_status, wrong["stand_in"]) == (1, "none")
+    assert any("API_SIMULATOR_STAND_IN: expected one of auto, off, require" in text for text in wrong["problems"])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of processes are POSIX")

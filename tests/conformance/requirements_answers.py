@@ -184,6 +184,7 @@ _TIME = (
     Requirement(
         "time:seed:same-draws", "The same seed gives each call of a route the same draw, whatever comes between."
     ),
+    Requirement("time:head:delay", "The head can come later than the interim answers before it."),
     Requirement("time:body:delay", "The body can come later than the head."),
     Requirement("time:trailers:delay", "The trailers can come later than the body."),
     Requirement("time:dribble:pieces", "A body dribbles in as many pieces, over as long, as was said."),

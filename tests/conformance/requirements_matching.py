@@ -224,19 +224,27 @@ _PARSING = (
     Requirement(
         "parse:framing:ambiguous", "A request whose length can be read in two ways is refused.", "RFC 9112 6.3"
     ),
-    Requirement("parse:framing:coding", "A transfer coding that does not end in chunked is refused.", "RFC 9112 6.3"),
+    Requirement(
+        "parse:framing:coding",
+        "Transfer codings that do not end in one chunked, or come with HTTP/1.0, are refused.",
+        "RFC 9112 6.3",
+    ),
     Requirement("parse:framing:chunks", "A broken chunk ends the request, and nothing is captured.", "RFC 9112 7.1"),
     Requirement("parse:syntax:line-ends", "Lines end in CRLF and nothing else.", "RFC 9112 2.2", _RAW),
     Requirement("parse:syntax:folding", "A field folded over two lines is refused.", "RFC 9112 5.2", _RAW),
     Requirement("parse:syntax:fields", "A field that is none is refused.", "RFC 9112 5", _RAW),
     Requirement("parse:syntax:host", "HTTP/1.1 without Host, or with two, is refused.", "RFC 9112 3.2", _RAW),
-    Requirement("parse:syntax:request-line", "A request line that is none is refused.", "RFC 9112 3", _RAW),
+    Requirement(
+        "parse:syntax:request-line",
+        "A request line that is none, or of another version, is refused.",
+        "RFC 9112 3",
+        _RAW,
+    ),
     Requirement(
         "parse:syntax:exact-line",
         "Between method, target and version is one space each, and none of the three is left out.",
         "RFC 9112 3",
         _RAW,
-        {"aiohttp": "its fast parser, for the methods that it knows, reads over spaces and takes HTTP/0.9"},
     ),
     Requirement(
         "parse:refusal:in-time",

@@ -144,6 +144,19 @@ def test_the_same_seed_draws_the_same_for_whatever_answers(engine, how):
 # Inside an answer
 
 
+@requirement("time:head:delay")
+def test_the_final_answer_comes_later_than_an_interim_one(server):
+    server.get("/").informational(103).pace(head_delay_ms=30).text("final")
+
+    with Wire(server) as wire:
+        watch = Stopwatch()
+        wire.ask()
+        assert wire.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 103 ")
+        wire.read_until(b"final")
+
+        assert watch.ms >= 30
+
+
 @requirement("time:body:delay")
 @pytest.mark.parametrize("body", ["abc", chunks("abc")], ids=["whole", "pieces"])
 def test_the_body_comes_later_than_its_head(server, body):

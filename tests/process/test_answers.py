@@ -12,6 +12,8 @@ from api_simulator.errors import UnexpectedCallError
 from api_simulator.process import FakeProgram, ProgramCall, Script
 from tests.process.programs import line_of, opened, start
 
+pytestmark = pytest.mark.usefixtures("player")
+
 
 def serving() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "api-simulator answers"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pexpect
 import pytest
 
 from api_simulator import render_timeline
@@ -31,6 +32,8 @@ from api_simulator.errors import (
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.process import FakeProgram, FakePrograms, Script
 from tests.process.programs import line_of, opened, start
+
+pytestmark = pytest.mark.usefixtures("player")
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -481,6 +484,14 @@ def by_terminal() -> bytes:
     return heard.removeprefix(b"question\r\n").replace(b"\r\n", b"\n")
 
 
+def by_pexpect() -> bytes:
+    with pexpect.spawn("git", ["x"], timeout=30) as terminal:
+        terminal.sendline("question")
+        terminal.expect(pexpect.EOF)
+    assert isinstance(terminal.before, bytes)
+    return terminal.before.removeprefix(b"question\r\n").replace(b"\r\n", b"\n")
+
+
 def by_cleared_environment() -> bytes:
     return start("git", "x", input=b"question\n", env={"PATH": os.environ["PATH"]}).stdout
 
@@ -496,6 +507,7 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "anyio on asyncio": lambda: anyio.run(by_anyio, backend="asyncio"),
     "anyio on trio": lambda: anyio.run(by_anyio, backend="trio"),
     "a terminal": by_terminal,
+    "pexpect": by_pexpect,
     "a shell": by_shell,
     "a cleared environment": by_cleared_environment,
 }

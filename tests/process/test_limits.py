@@ -19,6 +19,7 @@ from tests.residue import residue
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hanging_timeout.py"
 
 
+@pytest.mark.usefixtures("player")
 def test_200_at_once():
     """Ten programs, twenty invocations of each, all of them alive at the same time."""
     with FakePrograms() as fake_program:
@@ -50,6 +51,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.usefixtures("player")
 def test_a_child_that_keeps_the_pipe_does_not_outlive_a_killed_test_run():
     """Its parent has gone long before; it holds the leash itself, in whatever session it is."""
     read_end, write_end = os.pipe()
@@ -70,6 +72,7 @@ def test_a_child_that_keeps_the_pipe_does_not_outlive_a_killed_test_run():
     assert (still_held, ended) == (True, True)
 
 
+@pytest.mark.usefixtures("player")
 @pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -93,6 +96,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert residue(FakeProgram, tmp_path) - before == set()
 
 
+@pytest.mark.usefixtures("player")
 def test_a_program_starts_about_as_fast_as_a_bare_interpreter():
     """Medians lie near 1.1; 2.5 is what is promised, and leaves room for a machine that is busy with other tests."""
     tool = FakeProgram("tool")

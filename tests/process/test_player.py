@@ -16,6 +16,8 @@ from api_simulator.process._stage import Stage
 from api_simulator.process.script import Exit, Fill, Hang, ReadStdin, Settings, Step, Wait, Write, encode
 from tests.process.conftest import MakeStage
 
+pytestmark = pytest.mark.usefixtures("player")
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, or uses packet pipes")
 
 
@@ -161,6 +163,33 @@ def test_a_named_signal_ends_the_program_whatever_it_does(make_stage: MakeStage,
     (call,) = stage.calls()
     assert code == 143
     assert (call.signal, call.exit_code) == (signal.SIGTERM, 143)
+
+
+def test_a_signal_that_comes_during_a_write_ends_the_next_wait(make_stage: MakeStage):
+    """Each signal that lets the script go on ends one wait: that which is on, else the next one."""
+    settings = Settings(on_signal={signal.SIGTERM: "continue"})
+    stage = make_stage([Write(b"ready\n"), Write(b"x" * 1_000_000), Hang(), Write(b"end")], settings)
+
+    with subprocess.Popen([stage.executable], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        process.stdout.read(6)
+        process.send_signal(signal.SIGTERM)
+        until(lambda: stage.calls()[0].signals != ())
+        rest, _ = process.communicate(timeout=30)
+
+    assert rest == b"x" * 1_000_000 + b"end"
+
+
+def test_sigpipe_may_have_an_answer_of_its_own(make_stage: MakeStage):
+    stage = make_stage([Write(b"x" * 1_000_000)], Settings(on_signal={signal.SIGPIPE: 8}))
+
+    with subprocess.Popen([stage.executable], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        code = process.wait(30)
+
+    (call,) = stage.calls()
+    assert (code, call.exit_code, call.signal) == (8, 8, signal.SIGPIPE)
 
 
 def test_a_reader_that_has_gone_ends_the_program_by_sigpipe(make_stage: MakeStage):
@@ -381,8 +410,9 @@ def test_a_working_folder_that_was_removed_is_no_trouble(make_stage: MakeStage, 
     assert stage.calls()[0].cwd == ""
 
 
-def test_the_player_imports_nothing_from_disk(make_stage: MakeStage):
+def test_the_python_player_imports_nothing_from_disk(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch):
     """Start-up time is paid at every invocation; a test of modules, not of milliseconds."""
+    monkeypatch.setenv("API_SIMULATOR_STAND_IN", "off")
     stage = make_stage([Write(b"x"), Wait(1)])
     launcher = stage.executable.read_text()
     listing = (

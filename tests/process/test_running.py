@@ -15,6 +15,8 @@ from api_simulator.process._running import ProgramResult, ProgramRun
 from api_simulator.process.script import Exit, Hang, Write
 from tests.process.conftest import MakeStage
 
+pytestmark = pytest.mark.usefixtures("player")
+
 
 def sh(script: str, **options: object) -> ProgramResult:
     return ProgramRun(["/bin/sh", "-c", script], **options).result()  # type: ignore[arg-type]

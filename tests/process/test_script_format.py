@@ -36,6 +36,8 @@ HEADER = b"api-simulator-script 1\n"
     [
         (Repeat(b"ab", 3, "stderr"), b"repeat stderr 3 2\nab\n"),
         (Copy("/a b"), b"copy stdout 4\n/a b\n"),
+        (Copy("/a", "stderr", start=3, count=9), b"copy-part stderr 3 9 2\n/a\n"),
+        (Copy("/a", start=3), b"copy-part stdout 3 - 2\n/a\n"),
         (CloseStream("stdin"), b"close stdin\n"),
         (ReadLine(b"x"), b"read-line - 1\nx\n"),
         (ReadLine(exit_at_end=4), b"read-line 4 0\n\n"),

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from api_simulator.errors import UnsupportedPlatformError
 from api_simulator.process._executable import launcher, write_executable
 from api_simulator.process._stage import Stage
-from api_simulator.process.script import Hang, Step, Wait, Write, encode
+from api_simulator.process.script import Copy, Hang, Step, Wait, Write, encode
 from tests.process.conftest import MakeStage
+
+pytestmark = pytest.mark.usefixtures("player")
 
 
 def test_a_stage_belongs_to_its_user_only(make_stage: MakeStage):
@@ -39,6 +42,21 @@ def test_closing_removes_everything_and_may_be_repeated(make_stage: MakeStage):
 
     assert not stage.folder.exists()
     assert [call.exit_code for call in stage.calls()] == [0]
+
+
+def test_a_stage_without_a_leash_is_nothing_but_files(tmp_path: Path):
+    """It holds no descriptor, and plays on when nobody knows it any more."""
+    before = psutil.Process().num_fds()
+    (tmp_path / "text").write_bytes(b"0123456789")
+    stage = Stage("tool", parent=tmp_path, leash=False)
+    stage.write_script(encode([Copy(str(tmp_path / "text"), start=2, count=3), Copy(str(tmp_path / "text"), start=8)]))
+
+    done = subprocess.run([stage.executable], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=True)
+
+    assert done.stdout == b"23489"
+    assert stage.folder.parent == tmp_path
+    assert psutil.Process().num_fds() == before
+    stage.close()
 
 
 def test_a_stage_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,7 +203,7 @@ STEPS: dict[str, Step] = {"hanging": Hang(), "waiting": Wait(600_000), "blocked 
 HOLDER = """
 import subprocess, sys, time
 from api_simulator.process._stage import Stage
-from api_simulator.process.script import Hang, Wait, Write, encode
+from api_simulator.process.script import Copy, Hang, Wait, Write, encode
 stage = Stage("tool")
 stage.write_script(encode([Write(b"ready\\n"), {step}]))
 print(stage.folder, flush=True)

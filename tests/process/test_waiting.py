@@ -20,6 +20,8 @@ from api_simulator.process.script import Hang
 from tests.process.conftest import MakeStage
 from tests.process.test_player import until
 
+pytestmark = pytest.mark.usefixtures("player")
+
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 

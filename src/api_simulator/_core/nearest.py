@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable
 
 from api_simulator._core.bodies import encode_json
 from api_simulator._core.conditions import Mismatch
@@ -37,14 +36,10 @@ _SPECIAL_OR_PERCENT = re.compile(r"[?#\x00-\x1f\x7f]|%(?!2F)")
 
 def nearest_routes(table: RouteTable, request: CapturedRequest, limit: int = NEAREST) -> list[NearMiss]:
     """Return at most *limit* routes that came nearest to matching *request*, the nearest first."""
-    routes: Iterable[MountedRoute] = table
-    if len(table) > MAX_COMPARED_ROUTES:
-        reversed_path = request.path[::-1]
-        routes = heapq.nlargest(
-            MAX_COMPARED_ROUTES, table, key=lambda mounted: _likeness(mounted, request.path, reversed_path)
-        )
     misses = heapq.nsmallest(
-        limit, (_near_miss(mounted, request) for mounted in routes), key=lambda miss: miss.distance
+        limit,
+        (_near_miss(mounted, request) for mounted in table.similar(request.path, MAX_COMPARED_ROUTES)),
+        key=lambda miss: miss.distance,
     )
     return [miss for place, miss in enumerate(misses) if place == 0 or miss.distance <= _TOO_FAR]
 
@@ -75,19 +70,6 @@ def _is_sendable_json(request: CapturedRequest) -> bool:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _likeness(mounted: MountedRoute, path: str, reversed_path: str) -> int:
-    """Return how many characters two paths share at their ends: rough, and quick enough for 100,000 routes."""
-    pattern = mounted.route.pattern.path
-    return _common_prefix(pattern.text, path) + _common_prefix(pattern.reversed_text, reversed_path)
-
-
-def _common_prefix(left: str, right: str) -> int:
-    for index, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a != b:
-            return index
-    return min(len(left), len(right))
 
 
 def _near_miss(mounted: MountedRoute, request: CapturedRequest) -> NearMiss:

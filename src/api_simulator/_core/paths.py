@@ -1,8 +1,8 @@
 """
 Which paths a route means: a literal one, a template, a regular expression or a glob.
 
-A pattern compiles to an expression over the decoded path (``%2F`` kept). Literal paths are looked
-up; a pattern whose first segment is literal is only tried for paths that begin with it.
+A pattern compiles to an expression over the decoded path (``%2F`` kept), and says what every path that it
+means has in common, so that it need not be tried for others.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class PathPattern:
 
         first_segment: The first segment, if every path that matches begins with it.
 
+        segments: What is between the slashes, None where anything may be, if every path that matches has so many.
+
         regex: What a path must match from beginning to end, if it is not literal.
 
         converters: What the text of each parameter is turned into.
@@ -76,6 +78,7 @@ class PathPattern:
     regex: CompiledRegex | None = field(default=None, compare=False)
     converters: Mapping[str, Callable[[str], Any]] = field(default_factory=dict, compare=False)
     reading: str = "template"
+    segments: tuple[str | None, ...] | None = field(default=None, compare=False)
 
     def match(self, path: str) -> Mapping[str, Any] | None:
         """Return the path's parameters, an empty mapping if it has none, None if it does not match."""
@@ -133,7 +136,17 @@ def template_path(raw_path: str, shown: str) -> PathPattern:
             expression += f"(?P<{name}>{parameter_expression})"
             text += f"{{{parameter}}}"
     conversions = {name: convert for name, convert in converters.items() if convert is not str}
-    return PathPattern(text, None, _first_literal_segment(text, "{"), re.compile(expression), conversions)
+    spans = any(parameter.endswith(":path") for parameter in parameters)
+    segments = None if spans else _segments(literals)
+    return PathPattern(
+        text, None, _first_literal_segment(text, "{"), re.compile(expression), conversions, segments=segments
+    )
+
+
+def _segments(literals: list[str]) -> tuple[str | None, ...]:
+    """Return the segments of a path whose literals have something within one segment between them."""
+    pieces = "\0".join(map(decode_path, literals)).split("/")
+    return tuple(None if "\0" in piece else piece for piece in pieces)
 
 
 def _parameter(piece: str, shown: str, seen: Mapping[str, object]) -> tuple[str, str]:
@@ -170,28 +183,74 @@ def glob_path(pattern: str) -> PathPattern:
     """
     if not isinstance(pattern, str) or not pattern.startswith(("/", "*")):
         raise RouteError(f"glob: expected text that starts with '/' or '*', got {pattern!r}")
-    expression, position = "", 0
-    for token in _GLOB_TOKEN.finditer(pattern):
-        expression += re.escape(pattern[position : token.start()]) + _glob_expression(token.group())
-        position = token.end()
-    expression += re.escape(pattern[position:])
+    expression = _glob_expression(pattern)
     first = _first_literal_segment(pattern, "*?[") if pattern.startswith("/") else None
     try:
         compiled = re.compile(expression)
     except re.error as error:
         raise RouteError(f"glob: {pattern!r} has a class that means nothing: {error}") from None
-    return PathPattern(pattern, None, first, compiled, reading="glob")
+    segments = None
+    if pattern.startswith("/") and "**" not in pattern:
+        segments = tuple(None if _GLOB_TOKEN.search(piece) else piece for piece in pattern.split("/"))
+    return PathPattern(pattern, None, first, compiled, reading="glob", segments=segments)
 
 
-def _glob_expression(token: str) -> str:
-    if token == "**/":
-        return "(?:[^/]+/)*"
-    if token == "**":
-        return "(?s:.*)"
-    if token == "*":
-        return "[^/]*"
-    if token == "?":
-        return "[^/]"
+def _glob_expression(pattern: str) -> str:
+    """
+    Return the expression of a glob, in a form that never tries the same thing twice.
+
+    Stars side by side would make ``re`` try every way to share a path among them. Only the last of them has
+    a choice: the first occurrence of what follows another star is as good as any later one, because the next
+    star takes up the rest. So all but the last are atomic groups that end as early as they can.
+    """
+    runs, across = _runs(pattern)
+    expression = ""
+    for index, run in enumerate(runs):
+        is_last = index == len(runs) - 1
+        wildcard = "" if index == 0 else _ACROSS[across[index - 1]]
+        if is_last or not wildcard:
+            expression += wildcard + _run_expression(run, ends_path=is_last)
+        else:
+            expression += f"(?>{wildcard}?{_run_expression(run, ends_path=False)})"
+    return expression
+
+
+#: What crosses segments: any text, or whole segments.
+_ACROSS = {"**": "(?s:.)*", "**/": "(?:[^/]*/)*"}
+
+
+def _runs(pattern: str) -> tuple[list[list[str]], list[str]]:
+    """Return the parts of a glob between what crosses segments, each as expressions between stars, and what crosses."""
+    runs, across, position = [[""]], [], 0
+    for token in _GLOB_TOKEN.finditer(pattern):
+        runs[-1][-1] += re.escape(pattern[position : token.start()])
+        position = token.end()
+        text = token.group()
+        if text == "**/" and pattern[token.start() - 1 : token.start()] in ("", "/"):
+            across.append(text)
+            runs.append([""])
+        elif text in ("**", "**/"):
+            # In the middle of a segment there are no whole segments to stand for.
+            across.append("**")
+            runs.append([text[2:]])
+        elif text == "*":
+            runs[-1].append("")
+        else:
+            runs[-1][-1] += "[^/]" if text == "?" else _glob_class(text)
+    runs[-1][-1] += re.escape(pattern[position:])
+    return runs, across
+
+
+def _run_expression(run: list[str], *, ends_path: bool) -> str:
+    first, *others = run
+    expression = first
+    for index, after in enumerate(others):
+        has_choice = ends_path and index == len(others) - 1
+        expression += f"[^/]*{after}" if has_choice else f"(?>[^/]*?{after})"
+    return expression
+
+
+def _glob_class(token: str) -> str:
     inside, negated = token[1:-1], token[1] in "!^"
     # A class of a glob knows ranges and nothing else: what is special in one of re is escaped. And it is about
     # characters of a segment, so it never means the slash.

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from api_simulator._core.conditions import Condition, Mismatch, QueryIs
+from api_simulator._core.conditions import Condition, Mismatch
 from api_simulator._core.differences import text_distance
 from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.named_conditions import QueryIs
 from api_simulator._core.paths import PathPattern, regex_path, template_path
 from api_simulator.errors import RouteError
 

@@ -56,6 +56,8 @@ def _actions(spec: ResponseSpec, request: CapturedRequest, random: Random, first
         # RFC 9110 15.2: a server must not send a 1xx answer to an HTTP/1.0 client.
         for status, headers in spec.informational:
             yield SendBytes(informational_bytes(status, headers))
+    if spec.pace is not None:
+        yield from _wait(sampled_ms(spec.pace.head_delay_ms, random))
     if spec.fault is not None:
         yield from _faulty(spec, request, random)
     elif spec.stream is not None:

@@ -49,6 +49,8 @@ class Pace:
     How an answer moves along the wire once it has begun.
 
     Args:
+        head_delay_ms: Between the interim answers and the head of the final one; ``delay_ms`` is before both.
+
         body_delay_ms: Between the head and the first byte of the body.
 
         trailers_delay_ms: Between the body and the trailers.
@@ -65,8 +67,10 @@ class Pace:
     trailers_delay_ms: DelayInput = 0
     bytes_per_s: int | None = None
     dribble: tuple[int, int] | None = None
+    head_delay_ms: DelayInput = 0
 
     def __post_init__(self) -> None:
+        checked_delay(self.head_delay_ms, "head_delay_ms")
         checked_delay(self.body_delay_ms, "body_delay_ms")
         checked_delay(self.trailers_delay_ms, "trailers_delay_ms")
         if self.bytes_per_s is not None and not _is_count(self.bytes_per_s, least=1):
@@ -199,6 +203,13 @@ class ResponseSpec:
         object.__setattr__(self, name, value)
 
     def _check_combination(self) -> None:
+        if self.fault is not None:
+            for name in ("pace", "gzip", "trailers"):
+                if getattr(self, name):
+                    raise SpecError(
+                        f"{name}: {self.fault} sends bytes of its own, which nothing else shapes; leave {name} or the "
+                        "fault out"
+                    )
         if self.stream is not None and self.fault is not None and self.fault not in _FAULTS_WITHOUT_BODY:
             raise SpecError(f"fault: {self.fault} changes a body that is known at once, not one in pieces")
         if self.stream is not None and self.gzip:
@@ -231,7 +242,7 @@ class ResponseSpec:
         pace, stream = self.pace, self.stream
         delays = [self.delay_ms]
         if pace is not None:
-            delays += [pace.body_delay_ms, pace.trailers_delay_ms]
+            delays += [pace.head_delay_ms, pace.body_delay_ms, pace.trailers_delay_ms]
         if stream is not None:
             delays.append(stream.every_ms)
         random_bytes = self.fault in (Fault.RANDOM_DATA_THEN_CLOSE, Fault.MALFORMED_RESPONSE_CHUNK)

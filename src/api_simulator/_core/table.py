@@ -1,8 +1,7 @@
 """
 The routes of a server in their order of precedence.
 
-The table knows who comes first and nothing of answers. Literal paths are looked up, so that their
-number does not matter; other patterns are tried one after the other.
+The table knows who comes first and nothing of answers.
 """
 
 from __future__ import annotations
@@ -10,11 +9,14 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.clock import SYSTEM_CLOCK, Clock
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.path_index import PathIndex
+from api_simulator._core.path_lookup import PathLookup
 from api_simulator._core.patterns import RequestPattern
 from api_simulator._core.routes import Route
 from api_simulator._core.specs import ResponseSpec
@@ -38,35 +40,26 @@ class RouteTable:
     """
     Mounted routes by precedence: higher priority first, then the one registered last; an equal pattern replaces.
 
-    Literal paths are looked up. Other patterns are tried one after the other, but only those whose
-    first segment can match: a service's routes share a few first segments.
+    Routes are looked up by their paths as far as that goes; what is left is tried one after the other.
     """
 
     def __init__(self) -> None:
-        self._literal: dict[str, list[MountedRoute]] = {}
-        self._by_first_segment: dict[str, list[MountedRoute]] = {}
-        self._anywhere: list[MountedRoute] = []
+        self._lookup = PathLookup()
         self._by_pattern: dict[RequestPattern, MountedRoute] = {}
         self._order = 0
+        self._index: PathIndex | None = None
 
     def mount(self, route: Route, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> MountedRoute:
         """Add *route*, in place of one with an equal pattern."""
         replaced = self._by_pattern.pop(route.pattern, None)
         if replaced is not None:
-            self._bucket(replaced.route).remove(replaced)
+            self._lookup.bucket(route.pattern.path).remove(replaced)
         self._order += 1
+        self._index = None
         mounted = MountedRoute(route, self._order, journal, clock)
         self._by_pattern[route.pattern] = mounted
-        insort(self._bucket(route), mounted, key=_precedence)
+        insort(self._lookup.bucket(route.pattern.path), mounted, key=_precedence)
         return mounted
-
-    def _bucket(self, route: Route) -> list[MountedRoute]:
-        path = route.pattern.path
-        if path.literal is not None:
-            return self._literal.setdefault(path.literal, [])
-        if path.first_segment is not None:
-            return self._by_first_segment.setdefault(path.first_segment, [])
-        return self._anywhere
 
     def find(self, request: CapturedRequest) -> tuple[MountedRoute, Mapping[str, Any]] | None:
         """
@@ -95,11 +88,8 @@ class RouteTable:
         return None
 
     def _candidates(self, path: str) -> Iterable[MountedRoute]:
-        literal = self._literal.get(path, ())
-        if not self._by_first_segment and not self._anywhere:
-            return reversed(literal)
-        patterned = self._by_first_segment.get(path[1:].partition("/")[0], ())
-        return merge(reversed(literal), reversed(patterned), reversed(self._anywhere), key=_precedence, reverse=True)
+        buckets = [reversed(bucket) for bucket in self._lookup.buckets(path)]
+        return buckets[0] if len(buckets) == 1 else merge(*buckets, key=_precedence, reverse=True)
 
     def find_plain(self, method: str, path: str) -> MountedRoute | None:
         """
@@ -135,15 +125,25 @@ class RouteTable:
                 return mounted if isinstance(answer, ResponseSpec) and answer.early else None
         return None
 
+    def similar(self, path: str, count: int) -> list[MountedRoute]:
+        """Return at most *count* routes by age: all if there are not more, else those most like *path*."""
+        if len(self) <= count:
+            return list(self)
+        if self._index is None:
+            self._index = PathIndex(self._by_pattern.values())
+        # A template that means this very path need not look like it.
+        half = count // 2
+        likely = [*islice(self._candidates(path), half), *self._index.similar(path, half)]
+        return sorted({mounted.order: mounted for mounted in likely}.values(), key=_age)
+
     def clear(self) -> None:
         """Forget all routes."""
-        self._literal.clear()
-        self._by_first_segment.clear()
-        self._anywhere.clear()
+        self._index = None
+        self._lookup = PathLookup()
         self._by_pattern.clear()
 
     def __iter__(self) -> Iterator[MountedRoute]:
-        return iter(sorted(self._by_pattern.values(), key=lambda mounted: mounted.order))
+        return iter(sorted(self._by_pattern.values(), key=_age))
 
     def __len__(self) -> int:
         return len(self._by_pattern)
@@ -154,6 +154,10 @@ def _may_match(pattern: RequestPattern, path: str) -> bool:
         return pattern.path.match(path) is not None
     except Exception:  # noqa: BLE001  # an expression took too long: told to the request that meets it
         return True
+
+
+def _age(mounted: MountedRoute) -> int:
+    return mounted.order
 
 
 def _precedence(mounted: MountedRoute) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser, HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import HttpRequestParserPy
 
 from api_simulator._core.actions import Action, AskResponder, Close, HalfClose, Hang, Hold, Pull, Reset, SendBytes, Wait
@@ -25,6 +26,7 @@ from api_simulator._core.clock import SYSTEM_CLOCK
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest, percent_encode_surrogates
 from api_simulator._core.simulation import Simulation
+from api_simulator._core.strictness import refusal
 from api_simulator._core.wire import CONTINUE, bad_request_bytes
 from api_simulator._engines._loop import LOOP_THREAD
 from api_simulator._engines._users_code import UsersCode, wait_until
@@ -159,6 +161,11 @@ class _Connection(BaseProtocol):
             return
         for message, payload in messages:
             head, self._unparsed = self._unparsed.lstrip(b"\r\n"), b""
+            problem = refusal(head)
+            if problem is not None:
+                self._unparsed = head
+                self._refuse_after(arrivals, BadHttpMessage(problem))
+                return
             self._payload = payload
             if not (payload.is_eof() or message.chunked):
                 self._body_left = int(message.headers.get("Content-Length", 0))
@@ -415,13 +422,16 @@ class _Connection(BaseProtocol):
             self._parser = self._make_parser(HttpRequestParserPy)
             self._feed(unparsed, arrivals)
         else:
-            self._refusing = True
-            self._take(arrivals)
-            if self._task is None:
-                self._refuse(self._unparsed, error)
-            else:
-                # Earlier requests are still being answered; the refusal comes after them.
-                self._broken = (self._unparsed, error)
+            self._refuse_after(arrivals, error)
+
+    def _refuse_after(self, arrivals: list[_Arrival], error: HttpProcessingError) -> None:
+        self._refusing = True
+        self._take(arrivals)
+        if self._task is None:
+            self._refuse(self._unparsed, error)
+        else:
+            # Earlier requests are still being answered; the refusal comes after them.
+            self._broken = (self._unparsed, error)
 
     def _refuse(self, raw: bytes, error: HttpProcessingError) -> None:
         text = _one_line(error)

@@ -123,10 +123,21 @@ def explain(item: pytest.Item, report: pytest.TestReport) -> None:
     if events:
         seeds = {server.seed for server in state.servers if server.uses_chance}
         title = f"api-simulator timeline{''.join(f' (seed {seed})' for seed in sorted(seeds))}"
-        report.sections.append((title, timeline.render(events, start_ns=state.started_ns)))
+        report.sections.append((title, timeline.render(events)))
+    untouched = [text for name, value in getattr(item, "funcargs", {}).items() if (text := _untouched(name, value))]
+    if untouched and report.when == "call":
+        report.sections.append(("api-simulator fakes that nobody could find", "\n".join(untouched)))
     unused = [text for server in state.servers for text in server.verdict().unused if text not in report.longreprtext]
     if unused and report.when == "call":
         report.sections.append(("api-simulator routes never called", "\n".join(unused)))
+
+
+def _untouched(name: str, value: object) -> str:
+    """Return what to say of a fixture that is a fake program which was never on PATH, nothing of all others."""
+    staged = sys.modules.get("api_simulator.process._staged")
+    if staged is None or not isinstance(value, staged.StagedProgram) or not value.is_untouched:
+        return ""
+    return f"{name} was never put on PATH, so another program of its name was found, or none: use `with {name}:`"
 
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:

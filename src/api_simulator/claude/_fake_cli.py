@@ -5,11 +5,18 @@ A stand-in for the ``claude`` program.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from api_simulator.claude._behaviours import Behaviours
 from api_simulator.claude._plan import Fault, Plan
-from api_simulator.errors import OptionError, ScriptError, UnreachedScriptError
+from api_simulator.claude._session_log import places
+from api_simulator.claude._session_plan import SessionAnswers, SessionPlan, session_program, session_settings
+from api_simulator.claude._turns import ReplyFunction, Turn
+from api_simulator.claude.records import Records, full_version
+from api_simulator.errors import OptionError, ScriptError, UnexpectedCallError, UnreachedScriptError
+from api_simulator.process._calls import ProgramCall
 from api_simulator.process._cut_points import CutPoint, cut_points, cut_steps
 from api_simulator.process._running import ProgramResult
 from api_simulator.process._stage import Stage
@@ -23,7 +30,7 @@ class SessionResult(ProgramResult):
     __slots__ = ()
 
 
-class FakeClaudeCLI(StagedProgram[SessionResult]):
+class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     """
     A stand-in for the ``claude`` program: a real executable that prints what it was told to.
 
@@ -52,10 +59,14 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     Args:
         seed: Determines ids and jitter; the same seed gives the same output.
 
-        cli_version: The version that transcripts name.
+        cli_version: The version that records and transcripts name, with its habits: ``"2.1.329"``, ``"2.0"``, or any
+            other since 1.0, which has those of the nearest measured one before it.
 
         read_stdin: Read standard input to its end before anything else. Otherwise only what is there
             without waiting is recorded.
+
+        strict_argv: Refuse the command lines that the real program refuses, with its texts and exit codes, and
+            wait 3 s for standard input that is open and silent. Otherwise any arguments are accepted.
 
     Raises:
         UnsupportedPlatformError: On Windows, at the first use of the executable.
@@ -64,13 +75,28 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
     # Nested ones are told apart by their `with` blocks: the inner one is found.
     _is_alone = False
 
-    def __init__(self, *, seed: int = 0, cli_version: str = "2.1.329", read_stdin: bool = False) -> None:
-        if not isinstance(cli_version, str) or not cli_version:
-            raise OptionError(f"cli_version: expected a text like '2.1.329', got {cli_version!r}")
+    def __init__(
+        self, *, seed: int = 0, cli_version: str = "2.1.329", read_stdin: bool = False, strict_argv: bool = False
+    ) -> None:
         super().__init__("claude")
+        self._strict_argv = bool(strict_argv)
+        self._sessions = SessionPlan(on_change=self._written)
+        self._answers: SessionAnswers | None = None
+        self._failed_answers: list[tuple[ProgramCall, Exception]] = []
+        self._reported: set[int] = set()
         self._read_stdin = bool(read_stdin)
-        self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), cli_version)
+        try:
+            self._plan = Plan(_integer("FakeClaudeCLI(seed)", seed), full_version(cli_version))
+        except ValueError as error:
+            raise OptionError(f"cli_version: {error}") from None
+        self._begin()
         self._told: list[Fault] = []
+
+    def _begin(self) -> None:
+        self._records = Records(seed=self._plan.seed, profile=self._plan.cli_version)
+        self._plan.own_session_id = self._records.session_id
+        self._plan.own_cwd = self._records.cwd
+        self._plan.strict_argv = self._strict_argv
 
     # Script
 
@@ -81,8 +107,76 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         Raises:
             ScriptError: If it is not a dict, or JSON cannot hold it; the text has the path to the part.
         """
-        self._plan.add_message(message)
+        self._plan.add_messages([message])
         self._written()
+
+    @property
+    def records(self) -> Records:
+        """
+        The builders of this fake's session, one method for each type of record.
+
+        They only make dicts; :meth:`add` or :meth:`add_message` puts one into the script.
+        """
+        return self._records
+
+    def add(self, *records: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
+        """
+        Add records of the builders, and lists of them, in their order.
+
+        They are printed as the invocation's ``--output-format`` asks: all under ``stream-json``, the last result under
+        ``json`` (with ``--verbose`` an array of all), its text under ``text``, which is the default as in the real
+        program. Session id and folder in them are the invocation's. Unless :meth:`set_exit_code` says otherwise,
+        the program exits with 1 if the last result is a failure.
+
+        Raises:
+            ScriptError: As :meth:`add_message`; then none of them is added.
+        """
+        messages: list[Mapping[str, object]] = []
+        for given in records:
+            messages += [given] if isinstance(given, Mapping) else list(given)
+        self._plan.add_messages(messages, built=True)
+        self._written()
+
+    # Sessions
+
+    def on_prompt(self, pattern: str | re.Pattern[str]) -> Turn:
+        """
+        Script a turn for every prompt with *pattern* in it: say the model's moves on what is returned.
+
+        Args:
+            pattern: Text that the prompt contains, or a compiled pattern that is searched for. Of several that fit,
+                the last one said is played.
+        """
+        self._require_no_messages("on_prompt")
+        return self._sessions.on_prompt(pattern)
+
+    def turn(self) -> Turn:
+        """
+        Script the next turn, for the next prompt that no :meth:`on_prompt` is for.
+
+        Every process begins with the first of these turns.
+        """
+        self._require_no_messages("turn")
+        return self._sessions.turn()
+
+    def answer(self, function: ReplyFunction) -> None:
+        """
+        Ask a function of the test for every turn that nothing else is for.
+
+        Args:
+            function: Takes the :class:`~api_simulator.claude.Prompt` and returns a :class:`~api_simulator.claude.Turn`,
+                a text to say, or None. It runs in a thread of the test process. If it raises, the program exits
+                with 70, and so does the test fail.
+        """
+        self._require_no_messages("answer")
+        self._sessions.answer(function)
+
+    def _require_no_messages(self, call: str) -> None:
+        if self._plan.messages:
+            raise ScriptError(
+                f"{call}(): this fake prints messages that are given as they are, and a session makes its own; "
+                "use two fakes, or Turn.record() for a record of your own"
+            )
 
     def inject_api_retry(
         self,
@@ -182,7 +276,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
 
             seed: Determines which.
         """
-        return cut_points(self._plan.stream(), offsets=offsets, seed=seed)
+        return cut_points(self._plan.stream(is_fixed=True), offsets=offsets, seed=seed)
 
     def cut_at(self, point: CutPoint | str | None) -> None:
         """
@@ -197,14 +291,18 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         """
         chosen = CutPoint.parse(point) if isinstance(point, str) else point
         if chosen is not None:
-            cut_steps(self._plan.stream(), chosen)
+            cut_steps(self._plan.stream(is_fixed=True), chosen)
         self._plan.cut = chosen
         self._written()
 
     def reset(self) -> None:
         """Forget the script and the calls so far; the executable and the transcripts stay."""
         self._plan = Plan(self._plan.seed, self._plan.cli_version)
+        self._begin()
         self._told = []
+        self._sessions = SessionPlan(on_change=self._written)
+        self._failed_answers = []
+        self._close_answers()
         self._forget_calls()
         self._written()
 
@@ -212,13 +310,30 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         result = SessionResult(
             run.argv, run.returncode, run.stdout_bytes, run.stderr_bytes, run.started_ns, run.duration_ms
         )
+        self._require_expected()
         if result.returncode >= 0:
             self._require_reached(result)
         return result
 
     def _check_at_exit(self) -> None:
+        self._require_expected()
         if any(call.exit_code is not None for call in self.calls):
             self._require_reached(None)
+
+    def _require_expected(self) -> None:
+        failed, self._failed_answers = self._failed_answers, []
+        parts = [
+            f"'claude', call {call.number} ({call.command()}): "
+            f"the answer's function raised {type(error).__name__}: {error}"
+            for call, error in failed
+        ]
+        for call in self.calls:
+            if call.unexpected and call.number not in self._reported:
+                self._reported.add(call.number)
+                said = call.notes.get("unexpected", b"").decode(errors="replace")
+                parts += [] if failed else [f"'claude', call {call.number} ({call.command()}): {said}"]
+        if parts:
+            raise UnexpectedCallError("\n".join(parts))
 
     def _require_reached(self, result: SessionResult | None) -> None:
         faults = [fault for fault in self._plan.unreached() if fault not in self._told]
@@ -251,7 +366,36 @@ class FakeClaudeCLI(StagedProgram[SessionResult]):
         return stage
 
     def _script(self, stage: Stage) -> bytes:
+        if not self._sessions.is_empty:
+            return self._session_script(stage)
         return self._plan.script(read_stdin=self._read_stdin, own_projects=_own_projects(stage), environ=os.environ)
+
+    def _session_script(self, stage: Stage) -> bytes:
+        script = self._sessions.to_json(seed=self._plan.seed, cli_version=self._plan.cli_version)
+        if self._sessions.functions and self._answers is None:
+            self._answers = SessionAnswers(self._sessions, stage, self._sessions.functions, self._note_failed_answer)
+        settings = session_settings(
+            script, strict=self._strict_argv, places=places(own_projects=_own_projects(stage), environ=os.environ)
+        )
+        return session_program(settings)
+
+    def _note_failed_answer(self, call: ProgramCall, error: Exception) -> None:
+        self._failed_answers.append((call, error))
+
+    def close(self) -> None:
+        """
+        Remove the executable and what belongs to it, and let running invocations exit.
+
+        The calls stay readable. Closing twice changes nothing.
+        """
+        # Outside the lock: a function that is being asked may be using the fake.
+        self._close_answers()
+        super().close()
+
+    def _close_answers(self) -> None:
+        answers, self._answers = self._answers, None
+        if answers is not None:
+            answers.close()
 
     def _announce(self, fault: Fault) -> None:
         self._plan.announce(fault)

@@ -26,6 +26,8 @@ class Message:
         uuid: The value of ``uuid``, None if it has none.
 
         conversation: The JSON of ``message`` if this is a user's or assistant's message: it belongs in the transcript.
+
+        built: The record itself if it is to be printed as the output format wants it, None if it is printed as it is.
     """
 
     line: bytes
@@ -33,11 +35,23 @@ class Message:
     session_id: str | None
     uuid: str | None
     conversation: bytes | None
+    built: dict[str, Any] | None = None
+
+    @property
+    def agent_id(self) -> str | None:
+        """The sub-agent that a built message is from or for: it belongs in a transcript of its own."""
+        given = None if self.built is None else self.built.get("agent_id")
+        return given if isinstance(given, str) and given.isalnum() else None
 
     @classmethod
-    def of(cls, message: object) -> Message:
+    def of(cls, message: object, *, built: bool = False) -> Message:
         """
         Take *message* over.
+
+        Args:
+            message: A dict.
+
+            built: Whether it is printed as the output format wants it.
 
         Raises:
             ScriptError: If it is not a dict, or JSON cannot hold it.
@@ -51,11 +65,12 @@ class Message:
         inner = message.get("message")
         is_conversation = kind in ("user", "assistant") and isinstance(inner, dict)
         return cls(
-            line=_encode(message) + b"\n",
+            line=encode_message(message) + b"\n",
             kind=kind,
             session_id=_text(message, "session_id"),
             uuid=_text(message, "uuid"),
-            conversation=_encode(inner) if is_conversation else None,
+            conversation=encode_message(inner) if is_conversation else None,
+            built=dict(message) if built else None,
         )
 
 
@@ -64,7 +79,13 @@ def _text(message: dict[Any, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _encode(value: object) -> bytes:
+def encode_message(value: object) -> bytes:
+    """
+    Return *value* as the real program writes JSON.
+
+    Raises:
+        ScriptError: If JSON cannot hold it.
+    """
     try:
         encoded = encode_json(value)
     except SpecError as error:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from api_simulator.claude._session.listening import Listener
     from api_simulator.process._player import Player
 
 # Options of version 2.1.329. What is in neither set takes no value.
@@ -137,7 +138,7 @@ class SessionLog:
     """The transcript of one invocation, appended record by record."""
 
     def __init__(self, player: "Player", settings: bytes) -> None:
-        own, test_config, test_home, real, scripted_id, seeded_id = settings.split(b"\0")
+        own, test_config, test_home, real, scripted_id, seeded_id, *session = settings.split(b"\0")
         self._player = player
         self._options, self._positional = parse_arguments(player.argv[1:])
         session_id = scripted_id or self._session_id_of_arguments() or seeded_id
@@ -150,7 +151,9 @@ class SessionLog:
         self._path = b"%s/%s.jsonl" % (self._folder, session_id)
         self._is_own = self._projects == own
         self._is_off = b"--no-session-persistence" in self._options
+        self._listener = self._listen(*(part.decode("utf-8", "surrogateescape") for part in session))
         self._fd = -1
+        self._agents: dict[bytes, bytes] = {}
         player.call.add((b"session-log-dir", self._projects))
         player.values[b"session-id"] = json_text(session_id)
         player.values[b"cwd"] = json_text(player.cwd)
@@ -168,11 +171,30 @@ class SessionLog:
     def _forks(self) -> bool:
         return b"--fork-session" in self._options
 
+    def _listen(self, folder: str, cli_version: str, seed: str, strict: str) -> "Listener | None":
+        if strict:
+            self._player.module(folder, "api_simulator.claude._session.usage").check(self._player, cli_version)
+        if self._options.get(b"--input-format") != b"stream-json":
+            return None
+        module = self._player.module(folder, "api_simulator.claude._session.listening")
+        listener: Listener = module.Listener(self._player, cli_version, int(seed))
+        return listener
+
     def play(self, payload: bytes) -> None:
-        """Write a record: the verb, the record's uuid and its template, a line each."""
+        """
+        Write a record: the verb, the record's uuid and its template, a line each.
+
+        Two verbs write nothing: ``turn`` and ``end`` wait for a host that sends messages, the first with the
+        exit code for the end of its messages.
+        """
+        verb, _, rest = payload.partition(b"\n")
+        if verb in (b"turn", b"end"):
+            if self._listener is not None:
+                self._listener.wait_for_turn(int(rest)) if verb == b"turn" else self._listener.wait_for_end()
+            return
         if self._is_off:
             return
-        verb, uuid, template = payload.split(b"\n", 2)
+        uuid, template = rest.split(b"\n", 1)
         if verb == b"prompt":
             prompt = self._prompt()
             if not prompt:
@@ -186,8 +208,23 @@ class SessionLog:
                 self._is_off = True
                 return
         self._player.values[b"now"] = now()
+        if verb.startswith(b"agent "):
+            self._play_agent(verb[6:], uuid, template)
+            return
         posix.write(self._fd, self._player.filled(template))
         self._player.values[b"parent"] = self._player.filled(uuid)
+
+    def _play_agent(self, agent_id: bytes, uuid: bytes, template: bytes) -> None:
+        """Write a record of a sub-agent: into a file of its own, which is a chain of its own."""
+        values = self._player.values
+        parent, values[b"parent"] = values[b"parent"], self._agents.get(agent_id, b"null")
+        folder = self._path.removesuffix(b".jsonl") + b"/subagents"
+        make_folders(folder)
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+        fd = posix.open(b"%s/agent-%s.jsonl" % (folder, agent_id), flags, 0o600)
+        posix.write(fd, self._player.filled(template))
+        posix.close(fd)
+        self._agents[agent_id], values[b"parent"] = self._player.filled(uuid), parent
 
     def _prompt(self) -> bytes:
         # As the real program joins them. Under stream-json input stdin holds messages, not a prompt.

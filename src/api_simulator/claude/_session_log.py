@@ -17,8 +17,26 @@ from api_simulator.claude._messages import Message
 from api_simulator.claude._seeded import seeded_uuid
 from api_simulator.process.script import Extend
 
+#: For a host that sends messages: after the last result the program waits for the end of its messages.
+LAST_TURN_PLAYED = Extend(b"end\n")
 
-def settings(*, own_projects: Path, environ: Mapping[str, str], session_id: str | None, seed: int) -> bytes:
+_PACKAGE_FOLDER = Path(__file__).parents[2]
+
+
+def next_turn(exit_code: int) -> Extend:
+    """Return the step before a turn: where a host sends messages, it waits for a prompt."""
+    return Extend(b"turn\n%d" % exit_code)
+
+
+def settings(
+    *,
+    own_projects: Path,
+    environ: Mapping[str, str],
+    session_id: str | None,
+    seed: int,
+    cli_version: str,
+    strict: bool,
+) -> bytes:
     """
     Return what the extension is started with.
 
@@ -31,17 +49,28 @@ def settings(*, own_projects: Path, environ: Mapping[str, str], session_id: str 
         session_id: That of the scripted messages, None if they have none.
 
         seed: Determines the session id when neither the messages nor the arguments have one.
+
+        cli_version: Which version answers a host.
+
+        strict: Whether command lines are refused that the real program refuses.
     """
     return b"\0".join(
         [
-            os.fsencode(own_projects),
-            os.fsencode(environ.get("CLAUDE_CONFIG_DIR", "")),
-            os.fsencode(environ.get("HOME", "")),
-            os.fsencode(_account_home()),
+            *(os.fsencode(place) for place in places(own_projects=own_projects, environ=environ)),
             session_id.encode() if session_id and _is_file_name(session_id) else b"",
             seeded_uuid(seed, "session").encode(),
+            os.fsencode(_PACKAGE_FOLDER),
+            cli_version.encode(),
+            b"%d" % seed,
+            b"strict" if strict else b"",
         ]
     )
+
+
+def places(*, own_projects: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return what decides where transcripts go: the fake's own place, and three that belong to the test's user."""
+    config, home = environ.get("CLAUDE_CONFIG_DIR", ""), environ.get("HOME", "")
+    return [str(own_projects), config, home, _account_home()]
 
 
 def _is_file_name(session_id: str) -> bool:
@@ -70,7 +99,9 @@ def message_record(message: Message, index: int, *, seed: int, cli_version: str)
         return None
     # As the real program: the record has the uuid of the printed line.
     uuid = encode_json(message.uuid) if message.uuid else _fresh_uuid(seed, "message", index)
-    return _record("record", message.kind, message.conversation, uuid, cli_version)
+    agent_id = message.agent_id
+    verb = f"agent {agent_id}" if agent_id else "record"
+    return _record(verb, message.kind, message.conversation, uuid, cli_version, agent_id=agent_id)
 
 
 def _fresh_uuid(seed: int, *purpose: object) -> bytes:
@@ -78,10 +109,20 @@ def _fresh_uuid(seed: int, *purpose: object) -> bytes:
     return b'"%s\0run\0"' % seeded_uuid(seed, *purpose)[:24].encode()
 
 
-def _record(verb: str, kind: str, conversation: bytes, uuid: bytes, cli_version: str) -> Extend:
+def _record(
+    verb: str, kind: str, conversation: bytes, uuid: bytes, cli_version: str, *, agent_id: str | None = None
+) -> Extend:
+    agent = b',"agentId":%s' % encode_json(agent_id) if agent_id else b""
     record = (
-        b'{"parentUuid":\0parent\0,"isSidechain":false,"userType":"external","cwd":\0cwd\0,"sessionId":\0session-id\0,'
+        b'{"parentUuid":\0parent\0,"isSidechain":%s%s,"userType":"external","cwd":\0cwd\0,"sessionId":\0session-id\0,'
         b'"version":%s,"gitBranch":"HEAD","type":"%s","message":%s,"uuid":%s,"timestamp":"\0now\0"}\n'
-        % (encode_json(cli_version), kind.encode(), conversation, uuid)
+        % (
+            b"true" if agent_id else b"false",
+            agent,
+            encode_json(cli_version),
+            kind.encode(),
+            conversation,
+            uuid,
+        )
     )
     return Extend(b"%s\n%s\n%s" % (verb.encode(), uuid, record))

@@ -1,25 +1,38 @@
 """
 The ``api-simulator`` command.
 
-Exit status: 0 success, 1 a check failed, 2 the command line was not understood. With ``--json``
-standard output is always exactly one JSON value, also for errors, and agrees with the exit status.
+Exit status: 0 success, 1 a check failed or what was asked for could not be done, 2 the command line, or a file that
+it names, was not understood; a program that ``run-fake`` plays passes its own on. With ``--json`` standard output is
+always exactly one JSON value, also for errors, and agrees with the exit status.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from api_simulator import __version__
-from api_simulator.cli import _doctor
 from api_simulator.cli._outcome import Outcome
+from api_simulator.errors import ApiSimulatorError
 
 USAGE_ERROR = 2
 
-_COMMANDS = {"doctor": _doctor}
+#: Each has a module with ``run(options)`` and perhaps ``add_arguments(parser)``, imported when it is used, and its
+#: help. A module with ``TAKES_COMMAND`` gets what stands after ``--`` as ``options.argv``.
+_COMMANDS = {
+    "doctor": ("_doctor", "say what works in this environment, and why something does not"),
+    "run-fake": ("_run_fake", "play a fake program by a script file, once or from a folder on PATH"),
+    "calls": ("_calls", "print the calls of the fake programs that run-fake installed in a folder"),
+    "record": ("_record", "run a program and record what it does"),
+    "replay": ("_replay", "play a recording, or run a command against it"),
+    "show": ("_show", "show a recording as a timeline"),
+    "diff": ("_diff", "compare two recordings"),
+    "scan": ("_scan", "look for secrets in files and folders"),
+}
 
 
 class _UsageError(Exception):
@@ -33,7 +46,11 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
-def _parser() -> _Parser:
+def _module(name: str) -> Any:
+    return importlib.import_module(f"api_simulator.cli.{_COMMANDS[name][0]}")
+
+
+def _parser(arguments: Sequence[str]) -> _Parser:
     # Help and version are ours: argparse would print them at once, and never as JSON. An abbreviated flag is none,
     # because --json is also looked for in command lines that cannot be parsed.
     plain: dict[str, Any] = {"add_help": False, "allow_abbrev": False}
@@ -42,10 +59,12 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_common(parser)
-    for name, module in _COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP, **plain)
+    for name, (_, text) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, **plain)
         command.set_defaults(parser=command)
         _add_common(command)
+        if name in arguments and hasattr(module := _module(name), "add_arguments"):
+            module.add_arguments(command)
     return parser
 
 
@@ -63,9 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Never raises for a wrong command line: it explains on standard error, or as JSON.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    arguments, following = arguments[:end], arguments[end:]
+    parser = _parser(arguments)
     try:
         options = parser.parse_args(arguments)
+        options.argv = following[1:]
         if options.help:
             text = options.parser.format_help().rstrip()
             return _print({"ok": True, "help": text}, text, 0, as_json=options.json)
@@ -74,13 +96,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _print(value, f"api-simulator {__version__}", 0, as_json=options.json)
         if options.command is None:
             raise _UsageError(f"a command is missing: {', '.join(_COMMANDS)}\n{parser.format_usage().strip()}")
+        module = _module(options.command)
+        if following and not getattr(module, "TAKES_COMMAND", False):
+            raise _UsageError(f"{options.command} takes no command after --\n{options.parser.format_usage().strip()}")
     except _UsageError as error:
         message = str(error)
         value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
         return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in arguments)
-    outcome: Outcome = _COMMANDS[options.command].run(options)
+    try:
+        outcome: Outcome = module.run(options)
+    except ApiSimulatorError as error:
+        problem = {"type": type(error).__name__, "message": str(error)}
+        outcome = Outcome(False, f"api-simulator: {error}", {"error": problem})
     value = {"ok": outcome.ok, **outcome.value}
-    return _print(value, outcome.text, 0 if outcome.ok else 1, as_json=options.json)
+    status = outcome.status if outcome.status is not None else 0 if outcome.ok else 1
+    return status if outcome.is_said else _print(value, outcome.text, status, as_json=options.json)
 
 
 def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:

@@ -16,15 +16,14 @@ from api_simulator import __version__
 from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli._outcome import Outcome
 from api_simulator.errors import ApiSimulatorError
-
-HELP = "say what works in this environment, and why something does not"
+from api_simulator.process import _stand_in
 
 #: Distributions that make a feature available, with the extra that installs them.
 _OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp"}
 
 
 def run(_options: argparse.Namespace) -> Outcome:
-    """Look at engines, optional packages, the pytest entry point and the temporary folder."""
+    """Look at engines, optional packages, the pytest entry point, the stand-in and the temporary folder."""
     problems: list[str] = []
     engines = {
         status.name: f"{'available' if status.available else 'absent'}: {status.detail}" for status in engine_statuses()
@@ -42,6 +41,11 @@ def run(_options: argparse.Namespace) -> Outcome:
         )
     programs = "yes" if os.name == "posix" else f"no: fake programs need a POSIX system, this is {sys.platform}"
     try:
+        stand_in = _stand_in_text()
+    except ApiSimulatorError as error:
+        stand_in = "none"
+        problems.append(str(error))
+    try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
         problems.append(f"there is no temporary folder that can be written to, where fake programs live: {error}")
@@ -53,9 +57,19 @@ def run(_options: argparse.Namespace) -> Outcome:
         "engines": engines,
         "packages": packages,
         "fake_programs": programs,
+        "stand_in": stand_in,
         "problems": problems,
     }
     return Outcome(not problems, _text(value), value)
+
+
+def _stand_in_text() -> str:
+    """Say which player plays plain scripts, and why; raises if the native one is required and absent."""
+    if _stand_in.wish() == "off":
+        return f"not used: {_stand_in.ENVIRONMENT_VARIABLE}=off, Python plays all scripts"
+    if _stand_in.chosen() is None:
+        return f"absent, Python plays all scripts: {_stand_in.status().detail}"
+    return f"plays plain scripts: {_stand_in.status().detail}"
 
 
 def _version(distribution: str) -> str | None:

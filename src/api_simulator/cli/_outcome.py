@@ -17,8 +17,14 @@ class Outcome:
         text: For people.
 
         value: For programs; JSON types only.
+
+        status: The exit status where it says more than *ok*; 0 exactly if *ok*.
+
+        is_said: Whether everything was printed already.
     """
 
     ok: bool
     text: str
     value: dict[str, Any] = field(default_factory=dict)
+    status: int | None = None
+    is_said: bool = False

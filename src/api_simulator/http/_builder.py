@@ -78,13 +78,14 @@ class PendingRoute:
     def pace(
         self,
         *,
+        head_delay_ms: DelayInput = 0,
         body_delay_ms: DelayInput = 0,
         trailers_delay_ms: DelayInput = 0,
         bytes_per_s: int | None = None,
         dribble: tuple[int, int] | None = None,
     ) -> PendingRoute:
-        """Say how the body moves along the wire; see :class:`Pace`."""
-        self._pace = Pace(body_delay_ms, trailers_delay_ms, bytes_per_s, dribble)
+        """Say how the answer moves along the wire once it has begun; see :class:`Pace`."""
+        self._pace = Pace(body_delay_ms, trailers_delay_ms, bytes_per_s, dribble, head_delay_ms)
         return self
 
     def trailers(self, trailers: HeaderInput) -> PendingRoute:

@@ -9,29 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from api_simulator._core.conditions import (
-    AllOf,
-    Anything,
-    BasicAuth,
-    BearerToken,
-    BodyBytes,
-    BodyText,
-    Condition,
-    Contains,
-    CookieHas,
-    Equals,
-    FormHas,
-    HeaderHas,
-    JsonBody,
-    Matches,
-    NamedValue,
-    Predicate,
-    QueryHas,
-    QueryIs,
-    TextMatcher,
-)
+from api_simulator._core.body_conditions import BodyBytes, BodyText, JsonBody
+from api_simulator._core.conditions import AllOf, Condition, Predicate
 from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.named_conditions import BasicAuth, CookieHas, FormHas, HeaderHas, NamedValue, QueryHas, QueryIs
 from api_simulator._core.paths import PathPattern, glob_path
+from api_simulator._core.text_matchers import Anything, BearerToken, Contains, Equals, Matches, TextMatcher
 from api_simulator.errors import RouteError
 
 

@@ -59,7 +59,7 @@ class Verification:
 
     def assert_order(self, *routes: MountedRoute) -> None:
         """
-        Check that the first calls of *routes* came in this order; other requests may come in between.
+        Check that *routes* were called in this order, each after the one before; other calls may come in between.
 
         Raises:
             VerificationError: If not; the message lists the requests.

@@ -12,7 +12,10 @@ import contextlib
 import os
 import threading
 import traceback
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from api_simulator.process._builder import AnswerFunction, answer_steps
 from api_simulator.process._calls import ProgramCall
@@ -26,7 +29,10 @@ BROKEN_EXIT = 70
 _JOIN_S = 5.0
 
 
-class Answers:
+FunctionT = TypeVar("FunctionT")
+
+
+class AnswerThread(ABC, Generic[FunctionT]):
     """
     The thread that answers; it exists while this is open.
 
@@ -39,7 +45,7 @@ class Answers:
     """
 
     def __init__(
-        self, stage: Stage, functions: list[AnswerFunction], on_error: Callable[[ProgramCall, Exception], None]
+        self, stage: Stage, functions: Sequence[FunctionT], on_error: Callable[[ProgramCall, Exception], None]
     ) -> None:
         self._stage = stage
         self._functions = functions
@@ -50,6 +56,14 @@ class Answers:
         self._owner_pid = os.getpid()
         self._thread = threading.Thread(target=self._serve, name="api-simulator answers", daemon=True)
         self._thread.start()
+
+    @abstractmethod
+    def _reply(self, function: FunctionT, call: ProgramCall, question: Path) -> bytes:
+        """Ask *function*; return what the invocation reads. It may have left more in the file *question*."""
+
+    @abstractmethod
+    def _failure(self, text: str) -> bytes:
+        """Return what the invocation reads whose question could not be answered."""
 
     def close(self) -> None:
         """End the thread; a function that is running comes to its end first, if that takes no more than 5 s."""
@@ -76,14 +90,12 @@ class Answers:
         call = next((call for call in self._stage.calls() if call.number == call_number), None)
         if call is None:
             return
+        folder = self._stage.folder / "answers"
         try:
-            script = encode(answer_steps(self._functions[number](call)))
+            script = self._reply(self._functions[number], call, folder / f"{name}.question")
         except Exception as error:  # noqa: BLE001 (the user's function; the test is told)
             self._on_error(call, error)
-            text = "".join(traceback.format_exception_only(error)).encode(errors="backslashreplace")
-            steps: list[Step] = [Write(b"api-simulator: the answer failed: " + text, "stderr"), Exit(BROKEN_EXIT)]
-            script = encode(steps)
-        folder = self._stage.folder / "answers"
+            script = self._failure("".join(traceback.format_exception_only(error)))
         # The invocation may have been killed meanwhile, and the stage closed.
         with contextlib.suppress(OSError):
             (folder / f"{name}.script").write_bytes(script)
@@ -92,3 +104,15 @@ class Answers:
                 os.write(fd, b"\n")
             finally:
                 os.close(fd)
+
+
+class Answers(AnswerThread[AnswerFunction]):
+    """Answers of a :class:`FakeProgram`'s functions: steps to play."""
+
+    def _reply(self, function: AnswerFunction, call: ProgramCall, question: Path) -> bytes:  # noqa: ARG002 (it has none)
+        return encode(answer_steps(function(call)))
+
+    def _failure(self, text: str) -> bytes:
+        message = b"api-simulator: the answer failed: " + text.encode(errors="backslashreplace")
+        steps: list[Step] = [Write(message, "stderr"), Exit(BROKEN_EXIT)]
+        return encode(steps)

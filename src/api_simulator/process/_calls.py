@@ -136,8 +136,12 @@ class ProgramCall:
             f"  {self.outcome()}, pid {self.pid}, in {self.cwd}",
             f"  stdin: {len(self.stdin)} bytes",
         ]
-        lines += [f"  {name}={_masked(name, value)}" for name, value in sorted(self.env.items())]
+        lines += [f"  {name}={value}" for name, value in sorted(self.masked_env().items())]
         return "\n".join(lines)
+
+    def masked_env(self) -> dict[str, str]:
+        """Return the environment for a report: values that look secret are masked."""
+        return {name: _masked(name, value) for name, value in self.env.items()}
 
     def __repr__(self) -> str:
         return f"<ProgramCall #{self.number} {self.command()} -> {self.outcome()}>"
@@ -212,7 +216,7 @@ def parse_call(number: int, content: bytes) -> ProgramCall | None:
         children=tuple(children),
         problem=_problem(single),
         unexpected="unexpected" in single,
-        notes={kind: payload for kind, (_, payload) in single.items() if kind not in _KINDS},
+        notes={kind: payload for kind, (_, payload) in single.items() if kind not in _KINDS or kind == "unexpected"},
     )
 
 

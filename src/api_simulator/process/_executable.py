@@ -2,7 +2,8 @@
 The file that the code under test starts: a few lines that load the player's bytecode.
 
 Compiling the player at every invocation would cost more than starting the interpreter, so a stage
-holds it ready, marshalled by the same interpreter that will load it.
+holds it ready, marshalled by the same interpreter that will load it. Where there is a native stand-in
+(``_stand_in.py``), that is what is started, and these lines are what it hands over to.
 """
 
 from __future__ import annotations
@@ -30,22 +31,24 @@ _READ_FIRST_ARGUMENT = "exec(open(__import__('sys').argv[1]).read())"
 _MAX_WAIT_S = 2.0
 
 
-def launcher(folder: str, interpreter: str) -> dict[str, bytes]:
+def launcher(folder: str, interpreter: str, *, is_handed_over: bool = False) -> dict[str, bytes]:
     """
     Return the files that start the player of the stage in *folder*: name to content.
 
     ``launcher`` is the executable; ``launcher.py`` is there only where the first line of a script
-    cannot name the interpreter.
+    cannot name the interpreter. If the process *is_handed_over*, the name by which it was called comes as an
+    argument before the others.
     """
     if not interpreter:
         raise UnsupportedPlatformError("this interpreter does not know its own path (sys.executable is empty)")
     shebang = f"#!{interpreter} -SIc{_READ_FIRST_ARGUMENT}\n"
+    own = int(is_handed_over)
     if _fits_first_line(interpreter):
-        return {"launcher": os.fsencode(shebang + _start(folder, "sys.argv[1:]"))}
+        return {"launcher": os.fsencode(shebang + _start(folder, f"sys.argv[{1 + own}:]"))}
     # `exec` keeps it one process.
     program = f"{_quoted(interpreter)} -SIc {_quoted(_READ_FIRST_ARGUMENT)} {_quoted(folder + '/launcher.py')}"
     shell = f'#!/bin/sh\nexec {program} "$0" "$@"\n'
-    return {"launcher": os.fsencode(shell), "launcher.py": os.fsencode(_start(folder, "sys.argv[2:]"))}
+    return {"launcher": os.fsencode(shell), "launcher.py": os.fsencode(_start(folder, f"sys.argv[{2 + own}:]"))}
 
 
 def _fits_first_line(interpreter: str) -> bool:
@@ -116,9 +119,9 @@ def _is_open_for_writing(place: Path) -> bool:
 
 
 @cache
-def player_bytecode(extension: str | None) -> bytes:
-    """Return the player, and the extension of that module name, as the launcher loads them."""
-    return marshal.dumps((_code("api_simulator.process._player"), _code(extension) if extension else None))
+def player_bytecode(extension: tuple[str, ...]) -> bytes:
+    """Return the player, and the extension made of the modules of these names, as the launcher loads them."""
+    return marshal.dumps((_code("api_simulator.process._player"), tuple(_code(name) for name in extension)))
 
 
 @cache

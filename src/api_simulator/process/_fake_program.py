@@ -68,12 +68,15 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
         UnsupportedPlatformError: On Windows, at the first use of the executable.
     """
 
+    #: Whether leaving the outermost block closes it; a fixture that closes it later says no.
+    _closes_at_exit = True
+
     def __init__(self, name: str, *, strict: bool = True) -> None:
         if not isinstance(name, str) or not name or "/" in name or "\0" in name or name in (".", ".."):
             raise OptionError(f"name: {name!r} is not the name of a program; give one as on PATH, for instance 'git'")
         super().__init__(name)
         self._strict = bool(strict)
-        self._default = Script(on_change=self._written)
+        self._default = self._new_script()
         self._rules: list[_Rule] = []
         self._functions: list[AnswerFunction] = []
         self._answers: Answers | None = None
@@ -140,7 +143,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
             env=_environment(text, env or {}),
             stdin=stdin.encode() if isinstance(stdin, str) else stdin,
         )
-        rule = _Rule(conditions, call, Script(on_change=self._written), text, calling_place())
+        rule = _Rule(conditions, call, self._new_script(), text, calling_place())
         with self._lock:
             self._rules.append(rule)
             self._written()
@@ -149,7 +152,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
     def reset(self) -> None:
         """Forget all scripts, the calls so far and what was wrong with them; the executable stays."""
         with self._lock:
-            self._default = Script(on_change=self._written)
+            self._default = self._new_script()
             self._rules = []
             # New counters, so that what is counted begins anew.
             self._counters = {}
@@ -163,6 +166,10 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
 
     def _target(self) -> Script:
         return self._default
+
+    def _new_script(self) -> Script:
+        """Return an empty script of the kind that this program plays."""
+        return Script(on_change=self._written)
 
     # What happened
 
@@ -282,7 +289,7 @@ class FakeProgram(Steps, StagedProgram[ProgramResult]):
         try:
             super().__exit__(kind, error, traceback)
         finally:
-            if not self._entered:
+            if not self._entered and self._closes_at_exit:
                 self.close()
 
     def close(self) -> None:

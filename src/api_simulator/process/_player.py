@@ -22,7 +22,7 @@ TYPE_CHECKING = False  # type checkers know the name; typing is not worth its im
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, ModuleType
 else:
     import _signal as signal
 
@@ -180,6 +180,7 @@ class StandardInput:
 
     def __init__(self, call: CallFile) -> None:
         self._call = call
+        self.on_read: Callable[[], None] | None = None
         self.heard: list[bytes] = []
         self._heard_bytes = 0
         self.unread: list[bytes] = []
@@ -225,6 +226,8 @@ class StandardInput:
         if not data:
             self.is_open = False
             self._call.add((b"stdin-end", b""))
+            if self.on_read is not None:
+                self.on_read()
             return 0
         self._call.add((b"stdin", data))
         if self._heard_bytes < MAX_CAPTURE:
@@ -234,6 +237,8 @@ class StandardInput:
         self._unread_bytes += len(data)
         while self._unread_bytes > MAX_UNREAD:
             self._unread_bytes -= len(self.unread.pop(0))
+        if self.on_read is not None:
+            self.on_read()
         return len(data)
 
 
@@ -264,14 +269,21 @@ class Player:
         stdin: What came in.
 
         values: What the holes of ``fill`` are filled with; the extension puts them here.
+
+        leaves_at: Asked before a signal ends the program by an exit code; the extension may put a function here
+            that does what is to be done before, and answers whether the program ends at all.
+
+        broken_pipe_text: What goes to standard error before the exit with the code of ``on-broken-pipe``.
     """
 
-    def __init__(self, stage: bytes, argv: list[bytes], extension: "CodeType | None") -> None:
+    def __init__(self, stage: bytes, argv: list[bytes], extension: "tuple[CodeType, ...]") -> None:
         self.stage = stage
         self.argv = argv
         self.cwd = _working_folder()
         self.environ = _environment()
         self.values: dict[bytes, bytes] = {}
+        self.leaves_at: Callable[[int], bool] | None = None
+        self.broken_pipe_text = b""
         self.call = CallFile(stage)
         self.stdin = StandardInput(self.call)
         self._extension_code = extension
@@ -321,6 +333,12 @@ class Player:
         # Not before the signals are set: who waits for the call may send one the next moment.
         self.begin()
         self.play_steps(script, words)
+
+    def play_file(self, path: bytes) -> None:
+        """Play the steps of the script at *path* in place of the step that is on."""
+        script = ScriptFile(path)
+        script.line()
+        self.play_steps(script, script.line().split())
 
     def play_steps(self, script: ScriptFile, words: list[bytes]) -> None:
         """Play steps, beginning with that of *words*."""
@@ -408,6 +426,26 @@ class Player:
         parts[1::2] = [self.values[name] for name in parts[1::2]]
         return b"".join(parts)
 
+    def module(self, folder: str, name: str) -> "ModuleType":
+        """
+        Import a module of this package that needs the standard library.
+
+        Args:
+            folder: Where the package is.
+
+            name: The module's full name. The packages above it are entered without their own code, which is for tests.
+        """
+        import importlib
+        import types
+
+        at = name.find(".")
+        while at >= 0:
+            package = types.ModuleType(name[:at])
+            package.__path__ = [folder + "/" + name[:at].replace(".", "/")]
+            sys.modules.setdefault(name[:at], package)
+            at = name.find(".", at + 1)
+        return importlib.import_module(name)
+
     # Settings
 
     def _on_signal(self, _script: ScriptFile, words: list[bytes]) -> None:
@@ -422,6 +460,9 @@ class Player:
             return
         answer = self._on_signals[number]
         if answer >= 0:
+            if self.leaves_at is not None and not self.leaves_at(number):
+                self.call.add((b"caught", b"%d" % number))
+                return
             self.call.add((b"signal", b"%d" % number))
             self.finish(answer)
         self.call.add((b"caught", b"%d" % number))
@@ -439,10 +480,12 @@ class Player:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
     def _extension(self, script: ScriptFile, words: list[bytes]) -> None:
-        if self._extension_code is None:
+        if not self._extension_code:
             raise ValueError("the script needs an extension, and the stage was made without one")
+        # One namespace for all its parts: what one file defines, those after it use by name.
         namespace: dict[str, object] = {"__name__": "extension"}
-        exec(self._extension_code, namespace)
+        for part in self._extension_code:
+            exec(part, namespace)
         start = namespace["start"]
         assert callable(start)
         self._play_extension = start(self, script.payload(int(words[1])))
@@ -526,6 +569,9 @@ class Player:
                 select.select([], [fd], [])
             except OSError:
                 # EPIPE; EIO is what a pseudo-terminal says when its other side has gone.
+                text, self.broken_pipe_text = self.broken_pipe_text, b""
+                if fd == 1 and text:
+                    self.put(2, text)
                 self.finish(BROKEN_EXIT if self._broken_pipe_exit is None else self._broken_pipe_exit)
         if fd == 1:
             self._lines += data.count(b"\n")
@@ -556,7 +602,12 @@ def hold_leash(stage: bytes) -> None:
     The other end of the FIFO is open as long as that process wants. A timer looks at it, whatever this
     process is doing: also when it is blocked in a write that nobody reads.
     """
-    leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    try:
+        leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        if not posix.access(stage + b"/no-leash", posix.F_OK):
+            live_for_a_time(stage)
+        return
 
     def look(_number: int, _frame: "FrameType | None") -> None:
         try:
@@ -568,6 +619,26 @@ def hold_leash(stage: bytes) -> None:
     signal.signal(signal.SIGALRM, look)
     tick()
     # The parent may have blocked it in the thread that started this process.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+
+
+def live_for_a_time(stage: bytes) -> None:
+    """
+    End this process when it has lived as long as an installed program may.
+
+    An installed program has no test process to be held by. A stage without leash and without this file is
+    one that is being removed.
+    """
+    file = posix.open(stage + b"/lifetime", posix.O_RDONLY | posix.O_CLOEXEC)
+    deadline = time.monotonic() + float(posix.read(file, 32))
+    posix.close(file)
+
+    def look(_number: int, _frame: "FrameType | None") -> None:
+        if time.monotonic() >= deadline:
+            posix._exit(LEASH_EXIT)
+
+    signal.signal(signal.SIGALRM, look)
+    tick()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
 
 
@@ -603,7 +674,7 @@ def _open_missing_streams() -> None:
             posix.open("/dev/null", posix.O_RDWR)
 
 
-def main(stage: bytes, argv: list[str], extension: "CodeType | None") -> None:
+def main(stage: bytes, argv: list[str], extension: "tuple[CodeType, ...]") -> None:
     """
     Run this process as one invocation; does not return.
 
@@ -612,7 +683,7 @@ def main(stage: bytes, argv: list[str], extension: "CodeType | None") -> None:
 
         argv: The arguments, the first being the name as called.
 
-        extension: Code that defines ``start(player, settings) -> play``, for scripts that need one.
+        extension: Code that defines ``start(player, settings) -> play``, for scripts that need one; empty if none does.
     """
     player = None
     try:

@@ -125,9 +125,22 @@ def repeat(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
 
 def copy(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
     """Write what a file holds."""
-    file = posix.open(script.payload(int(words[2])), posix.O_RDONLY | posix.O_CLOEXEC)
-    while data := posix.read(file, BLOCK):
-        player.put(STREAMS[words[1]], data)
+    copy_bytes(player, script.payload(int(words[2])), STREAMS[words[1]], 0, -1)
+
+
+def copy_part(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+    """Write a part of what a file holds."""
+    count = -1 if words[3] == b"-" else int(words[3])
+    copy_bytes(player, script.payload(int(words[4])), STREAMS[words[1]], int(words[2]), count)
+
+
+def copy_bytes(player: "Player", path: bytes, stream: int, start: int, count: int) -> None:
+    """Write *count* bytes of a file from *start*; all to its end if *count* is negative."""
+    file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    posix.lseek(file, start, 0)
+    while count and (data := posix.read(file, BLOCK if count < 0 else min(BLOCK, count))):
+        count -= len(data) if count > 0 else 0
+        player.put(stream, data)
         player.after_step()
     posix.close(file)
 
@@ -255,7 +268,7 @@ def fail_first(player: "Player", script: "ScriptFile", words: list[bytes]) -> No
 # The test process
 
 
-def ask(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+def ask(player: "Player", _script: "ScriptFile", words: list[bytes]) -> None:
     """Let the test process say what is to be played here."""
     player.after_step()
     name = b"%d-%d" % (player.call.number, player.next_question())
@@ -269,9 +282,13 @@ def ask(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
     posix.close(questions)
     posix.read(answered, 1)
     posix.close(answered)
-    answer = type(script)(path + b".script")
-    answer.line()
-    player.play_steps(answer, answer.line().split())
+    player.play_file(path + b".script")
+
+
+def program(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+    """Leave the rest of the invocation to a module of this package."""
+    folder, name, settings = script.payload(int(words[1])).split(b"\0", 2)
+    player.module(folder.decode("utf-8", "surrogateescape"), name.decode()).main(player, settings)
 
 
 STEPS = {
@@ -279,6 +296,7 @@ STEPS = {
     b"refuse": refuse,
     b"repeat": repeat,
     b"copy": copy,
+    b"copy-part": copy_part,
     b"close": close,
     b"file": write_file,
     b"read-line": read_line,
@@ -286,4 +304,5 @@ STEPS = {
     b"die": die,
     b"fail-first": fail_first,
     b"ask": ask,
+    b"program": program,
 }

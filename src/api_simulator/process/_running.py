@@ -28,10 +28,10 @@ _CHUNK = 65536
 _MAX_LEFT_IN_PIPE = 1024 * 1024
 
 #: Between SIGTERM and SIGKILL: enough to write a last line, and short in a test that failed already.
-_GRACE_S = 0.5
+GRACE_S = 0.5
 
 #: How often to look for the program's end where the system cannot say it (no pidfd: not Linux).
-_TICK_S = 0.02
+TICK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,7 +137,7 @@ class ProgramRun:
                 in_time = outputs.read_until_end(self._timeout_s)
                 if not in_time:
                     self._signal_group(signal.SIGTERM)
-                    outputs.read_until_end(_GRACE_S)
+                    outputs.read_until_end(GRACE_S)
                 self._end_group(process)
                 outputs.read_rest()
         finally:
@@ -226,7 +226,7 @@ class _Outputs:
         for fd in self._pipes:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ)
-        self._end = _end_descriptor(self._process.pid)
+        self._end = end_descriptor(self._process.pid)
         if self._end is not None:
             self._selector.register(self._end, selectors.EVENT_READ)
         return self
@@ -243,13 +243,13 @@ class _Outputs:
         """Collect output until the process has ended; return whether it has. Does not reap it."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
-            ready = self._selector.select(left_s if self._end is not None else min(left_s, _TICK_S))
+            ready = self._selector.select(left_s if self._end is not None else min(left_s, TICK_S))
             for key, _ in ready:
                 if key.fd in self._pipes and self._read(key.fd) == 0:
                     self._selector.unregister(key.fd)
             if any(key.fd == self._end for key, _ in ready):
                 return True
-            if self._end is None and _has_ended(self._process.pid):
+            if self._end is None and has_ended(self._process.pid):
                 return True
         return False
 
@@ -270,7 +270,7 @@ class _Outputs:
         return len(data)
 
 
-def _end_descriptor(pid: int) -> int | None:
+def end_descriptor(pid: int) -> int | None:
     """Return a descriptor that becomes readable when the process ends, None where there is no such thing."""
     if not hasattr(os, "pidfd_open"):
         return None
@@ -280,5 +280,21 @@ def _end_descriptor(pid: int) -> int | None:
         return None
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def has_gone(pid: int) -> bool:
+    """Return whether a process, of whomever, has ended; one that nobody has waited for yet has ended too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (one read of a file of the kernel)
+            # The state stands after the name, which may hold anything, brackets too.
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return False

@@ -3,8 +3,9 @@ The folder in which a fake program lives: executable, script, and what its invoc
 
 ::
 
-    bin/NAME      what the code under test starts
-    player        the player's bytecode, loaded by bin/NAME
+    bin/NAME      what the code under test starts: the native stand-in or the Python player
+    python/NAME   the Python player, where bin/NAME is the stand-in and may hand over to it
+    player        the player's bytecode, loaded by the Python player
     player-steps  that of its rarer steps, loaded by the player when one of them comes
     script        what to play; replaced as a whole, so that an invocation always finds a complete one
     calls/        a file for each invocation
@@ -14,21 +15,28 @@ The folder in which a fake program lives: executable, script, and what its invoc
     answers/      what was answered
     waiters/      a FIFO for each thread that waits for invocations
     leash         a FIFO that this process holds open; when it closes, running fakes exit
+    lifetime      in place of the leash where a program is installed: the seconds that an invocation may live
+    no-leash      in its place, in a stage that is to outlive this process
     data/         for the kind of program: transcripts, configuration
 
 Nothing is registered for the interpreter's end, no thread is started: who makes a stage closes it. The
-leash makes sure that no process outlives this one, however it ends.
+leash makes sure that no process outlives this one, however it ends. Only an installed program (:func:`installing`) has
+no process to be held by: each of its invocations ends after a time instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from api_simulator.errors import UnsupportedPlatformError
+from api_simulator.process import _stand_in
 from api_simulator.process._calls import CallsFolder, ProgramCall
 from api_simulator.process._executable import (
     launcher,
@@ -38,6 +46,19 @@ from api_simulator.process._executable import (
     write_executable,
 )
 
+#: The folder for the next stage, and the seconds that its invocations may live.
+_installed: ContextVar[tuple[Path, float] | None] = ContextVar("installed", default=None)
+
+
+@contextlib.contextmanager
+def installing(folder: Path, lifetime_s: float) -> Iterator[None]:
+    """Let a stage that is made meanwhile stand in *folder*, without a leash: it outlives this process."""
+    token = _installed.set((folder, lifetime_s))
+    try:
+        yield
+    finally:
+        _installed.reset(token)
+
 
 class Stage:
     """
@@ -46,9 +67,15 @@ class Stage:
     Args:
         program: The executable's name.
 
-        extension: The full name of the module that extends the player, None if the script needs none.
+        extension: The full name of the module that extends the player, or of several that share one namespace, in
+            the order in which they are run; None if the script needs none.
 
         interpreter: The Python that plays the script, this process's by default.
+
+        parent: The folder that it is made in, the one for temporary files by default.
+
+        leash: Whether invocations end when it is closed, or this process has gone. A stage without one is
+            nothing but files: it plays on after this process, and costs no descriptor.
 
     Attributes:
         folder: The place, readable by its owner only.
@@ -56,35 +83,65 @@ class Stage:
         executable: What to start.
 
     Raises:
-        UnsupportedPlatformError: On Windows.
+        UnsupportedPlatformError: On Windows, and where the native stand-in is required and absent.
     """
 
-    def __init__(self, program: str, *, extension: str | None = None, interpreter: str | None = None) -> None:
+    def __init__(
+        self,
+        program: str,
+        *,
+        extension: str | Sequence[str] | None = None,
+        interpreter: str | None = None,
+        parent: Path | None = None,
+        leash: bool = True,
+    ) -> None:
         if os.name != "posix":
             raise UnsupportedPlatformError(
                 f"the fake {program!r} needs FIFOs, signals and executable scripts, which this operating system "
                 f"({os.name}) does not have; skip the test here, or run it on Linux, macOS or in WSL"
             )
-        self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-"))
+        self._installed = _installed.get()
+        if self._installed is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="api-simulator-", dir=parent))
+        else:
+            self.folder = self._installed[0]
+            self.folder.mkdir(mode=0o700, parents=True)
         self.executable = self.folder / "bin" / program
         self.calls_folder = CallsFolder(self.folder / "calls")
         self._owner_pid = os.getpid()
         self._lock = threading.Lock()
+        self._is_leashed = leash
         self._leash: int | None = None
         try:
-            self._furnish(extension, playing_interpreter() if interpreter is None else interpreter)
+            parts = (extension,) if isinstance(extension, str) else tuple(extension or ())
+            self._furnish(parts, playing_interpreter() if interpreter is None else interpreter)
         except BaseException:
             self.close()
             raise
 
-    def _furnish(self, extension: str | None, interpreter: str) -> None:
+    def _furnish(self, extension: tuple[str, ...], interpreter: str) -> None:
         for name in ("bin", "calls", "counts", "answers", "waiters", "data"):
             (self.folder / name).mkdir()
         (self.folder / "player").write_bytes(player_bytecode(extension))
         (self.folder / "player-steps").write_bytes(steps_bytecode())
-        for name, content in launcher(str(self.folder), interpreter).items():
-            place = self.executable if name == "launcher" else self.folder / name
-            write_executable(place, content)
+        # A script with an extension is never plain: the stand-in would only be in the way. Nor does it know how to live
+        # without a leash, as an installed program does.
+        is_unknown = extension or self._installed is not None or not self._is_leashed
+        stand_in = None if is_unknown else _stand_in.chosen()
+        program = self.executable
+        if stand_in is not None:
+            # Of the same name, which is what the process is called in a list of processes.
+            program = self.folder / "python" / program.name
+            program.parent.mkdir()
+            write_executable(self.executable, _stand_in.executable(stand_in, str(self.folder), str(program)))
+        for name, content in launcher(str(self.folder), interpreter, is_handed_over=stand_in is not None).items():
+            write_executable(program if name == "launcher" else self.folder / name, content)
+        if self._installed is not None:
+            (self.folder / "lifetime").write_text(f"{self._installed[1]:g}")
+            return
+        if not self._is_leashed:
+            (self.folder / "no-leash").touch()
+            return
         os.mkfifo(self.folder / "leash", 0o600)
         # Read and write: opening it for writing only would fail, as nobody reads yet.
         self._leash = os.open(self.folder / "leash", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

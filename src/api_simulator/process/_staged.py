@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from api_simulator.errors import OptionError, ProgramStateError, VerificationErr
 from api_simulator.process import _search_path
 from api_simulator.process._call_waiting import Wanted, wait_for_calls, wait_for_calls_async
 from api_simulator.process._calls import ProgramCall
-from api_simulator.process._running import ProgramResult, ProgramRun
+from api_simulator.process._running import ProgramResult, ProgramRun, has_gone
 from api_simulator.process._stage import Stage
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class StagedProgram(ABC, Generic[ResultT]):
         self._lock = threading.RLock()
         self._is_closed = False
         self._entered = 0
+        self._was_entered = False
         self._forgotten = 0
 
     # For subclasses
@@ -104,6 +106,7 @@ class StagedProgram(ABC, Generic[ResultT]):
             if self._entered == 0:
                 _search_path.prepend(str(stage.executable.parent), name=self._name, alone=self._is_alone)
             self._entered += 1
+            self._was_entered = True
         return self
 
     def __exit__(
@@ -221,8 +224,13 @@ class StagedProgram(ABC, Generic[ResultT]):
     def _listed_calls(self) -> str:
         return "\n".join(f"  {call!r}" for call in self.calls) or "  (it was not called)"
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nobody could find it: it was never on PATH, and nobody ran it or asked for its path."""
+        return not self._was_entered and self._stage is None
+
     def timeline(self) -> list[TimelineEvent]:
-        """Return the beginnings and ends of invocations, and the signals that they answered."""
+        """Return the beginnings and ends of invocations, the signals that they answered, and which were killed."""
         events = []
         for call in self.calls:
 
@@ -232,6 +240,9 @@ class StagedProgram(ABC, Generic[ResultT]):
             add(call.started_ns, f"began: {call.command()} (pid {call.pid})")
             for at_ns, number in call.signals:
                 add(at_ns, f"got signal {number}")
+            if call.exited_ns is None and has_gone(call.pid):
+                # Nobody says when: who is killed leaves no record.
+                add(time.monotonic_ns(), f"is gone by now: killed from outside (pid {call.pid})")
             if call.exited_ns is not None:
                 add(call.exited_ns, f"ended: {call.outcome()}, {call.lines_written} lines written")
         return events

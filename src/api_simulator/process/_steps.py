@@ -103,10 +103,23 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Write what the file at *path* holds when the step is played."""
+    """
+    Write what the file at *path* holds when the step is played.
+
+    Attributes:
+        path: The file.
+
+        stream: Where it goes.
+
+        start: The first byte that is written, from 0.
+
+        count: How many bytes, None for all to its end.
+    """
 
     path: str
     stream: Stream = "stdout"
+    start: int = 0
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +208,24 @@ class Extend:
 
 
 @dataclass(frozen=True, slots=True)
+class RunModule:
+    """
+    Leave the rest of the invocation to a module of this package, with the whole standard library.
+
+    Attributes:
+        folder: Where the package is.
+
+        module: The module's full name; its ``main(player, settings)`` does not return.
+
+        settings: What it is given.
+    """
+
+    folder: str
+    module: str
+    settings: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
     """Stay alive until a signal comes."""
 
@@ -227,6 +258,7 @@ Step: TypeAlias = (
     | Ask
     | Refuse
     | Extend
+    | RunModule
     | Hang
     | Exit
     | Die
@@ -305,6 +337,8 @@ def step_problem(step: Step) -> str | None:
             return f"nothing is repeated {times!r} times; give an integer from 0"
         case Copy(path=path) | WriteFile(path=path) if not path or "\0" in path:
             return f"no file has the path {path!r}; give one without zero characters"
+        case Copy(start=start, count=count) if start < 0 or (count is not None and count < 0):
+            return f"no file has a part of {count} bytes from {start}; give numbers from 0"
         case Wait(ms=ms):
             return wait_problem(ms)
         case Exit(code=code):

@@ -35,6 +35,8 @@ Steps are played in their order; a script that runs out exits with 0:
                                by the value that the extension gave it
 ``repeat STREAM TIMES NBYTES`` write the payload TIMES times
 ``copy STREAM NBYTES``         write the content of the file whose path is the payload
+``copy-part STREAM START       write COUNT bytes of that file, or all to its end if COUNT is
+COUNT NBYTES``                 ``-``, from byte START (0 is the first)
 ``close STREAM``               close ``stdin``, ``stdout`` or ``stderr``
 ``wait MS``                    at least this many milliseconds
 ``read-line CODE NBYTES``      wait for a line of standard input that contains the payload; at
@@ -53,6 +55,9 @@ CODE NBYTES``                  standard error and exit with CODE; COUNTER names 
 ``refuse NBYTES``              say on standard error that no case fits, and the payload; exit
                                with 127
 ``extend NBYTES``              hand the payload to the extension
+``program NBYTES``             leave the rest to a Python module of this package: the payload is
+                               the package's folder, the module's name and what it is given,
+                               with zero bytes between them
 ``hang``                       stay alive, holding all descriptors, until a signal comes
 ``exit CODE``                  exit with this code, 0 to 255
 ``die NUMBER``                 end by this signal
@@ -115,6 +120,7 @@ from api_simulator.process._steps import (
     ReadStdin,
     Refuse,
     Repeat,
+    RunModule,
     Settings,
     SignalAnswer,
     Spawn,
@@ -148,6 +154,7 @@ __all__ = [
     "ReadStdin",
     "Refuse",
     "Repeat",
+    "RunModule",
     "Settings",
     "SignalAnswer",
     "Spawn",
@@ -266,8 +273,11 @@ def _encode_step(step: Step) -> bytes:
             return _framed(b"fill " + stream.encode(), template)
         case Repeat(data=data, times=times, stream=stream):
             return _framed(b"repeat %s %d" % (stream.encode(), times), data)
-        case Copy(path=path, stream=stream):
+        case Copy(path=path, stream=stream, start=0, count=None):
             return _framed(b"copy " + stream.encode(), os.fsencode(path))
+        case Copy(path=path, stream=stream, start=start, count=count):
+            size = b"-" if count is None else b"%d" % count
+            return _framed(b"copy-part %s %d %s" % (stream.encode(), start, size), os.fsencode(path))
         case CloseStream(stream=closed):
             return b"close %s\n" % closed.encode()
         case Wait(ms=ms):
@@ -288,6 +298,8 @@ def _encode_step(step: Step) -> bytes:
             return _framed(b"refuse", text)
         case Extend(payload=payload):
             return _framed(b"extend", payload)
+        case RunModule(folder=folder, module=module, settings=given):
+            return _framed(b"program", b"\0".join([os.fsencode(folder), module.encode(), given]))
         case Hang():
             return b"hang\n"
         case Exit(code=code):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from api_simulator._core.conditions import CheckedBody, Condition, no_json
+from api_simulator._core.body_conditions import CheckedBody, no_json
+from api_simulator._core.conditions import Condition
 from api_simulator._core.differences import brief, json_equal
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import RouteError

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api_simulator._core.bodies import encode_json
-from api_simulator._core.conditions import CheckedBody, Condition, no_json
+from api_simulator._core.body_conditions import CheckedBody, no_json
+from api_simulator._core.conditions import Condition
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import RouteError
 from api_simulator.http._extras import library

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from api_simulator._core.conditions import CheckedBody, Condition
+from api_simulator._core.body_conditions import CheckedBody
+from api_simulator._core.conditions import Condition
 from api_simulator._core.differences import brief
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import BodyError

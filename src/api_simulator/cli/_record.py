@@ -1,0 +1,136 @@
+"""
+``api-simulator record -- PROGRAM ARGUMENTS``: run a program and record what it does.
+
+Exit status 0 if it was recorded, whatever its own exit code, which is shown; 1 if it was not, or was broken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from api_simulator.cli._outcome import Outcome
+from api_simulator.errors import OptionError, ProgramTimeoutError
+from api_simulator.scenario import ScenarioRecorder, read_scenario
+
+TAKES_COMMAND = True
+
+#: Programs that end sooner are not worth a line of progress.
+_PROGRESS_EVERY_S = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("-o", "--output", metavar="DIR", default="scenario", help="the recording's folder (scenario)")
+    parser.add_argument("--recipe", metavar="NAME", help="what the recording is called (the folder's name)")
+    parser.add_argument("--step", metavar="NAME", help="what the step is called (the program's name)")
+    parser.add_argument("--model", metavar="NAME", help="the model that the program uses")
+    parser.add_argument("--pipes", action="store_true", help="pipes in place of a pseudo-terminal")
+    parser.add_argument("--timeout-s", type=float, metavar="S", help="end the program after so many seconds")
+    parser.add_argument("--files", action="append", default=[], metavar="GLOB", help="files that it writes, to record")
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="NAME", help="a variable whose value is secret"
+    )
+    parser.add_argument("--echo", action="store_true", help="show on standard error what it writes")
+
+
+def run(options: argparse.Namespace) -> Outcome:
+    """Record one run."""
+    if not options.argv:
+        raise OptionError("record: the program is missing; write it after --, as in: record -- claude -p 'hi'")
+    missing = [name for name in options.secret if not os.environ.get(name)]
+    if missing:
+        raise OptionError(f"record: --secret {missing[0]}: there is no such variable in the environment")
+    secrets = [os.environ[name] for name in options.secret]
+    folder = Path(options.output)
+    name = options.step or Path(options.argv[0]).name
+    with ScenarioRecorder(folder, options.recipe or folder.absolute().name, secrets=secrets) as recorder:
+        progress = _Progress(name, echo=options.echo)
+        with _ending_on_signals(recorder), progress:
+            try:
+                recorder.record_step(
+                    step_name=name,
+                    tool=Path(options.argv[0]).name,
+                    args=options.argv,
+                    model=options.model,
+                    timeout_s=options.timeout_s,
+                    terminal=not options.pipes,
+                    files=options.files,
+                    on_output=progress.take,
+                )
+            except ProgramTimeoutError:
+                pass  # recorded as far as it came; said below
+            except OSError as error:
+                raise OptionError(f"record: {options.argv[0]} cannot be started: {error}") from error
+    step = read_scenario(folder).step_sequence[0]
+    cassette = step.cassette
+    value = {
+        "scenario": str(folder),
+        "step": name,
+        "exit_code": cassette.exit_code,
+        "ended_by": cassette.ended_by,
+        "duration_ms": cassette.duration_ms,
+        "stdout_bytes": cassette.conditions.stdout_bytes,
+        "stderr_bytes": cassette.conditions.stderr_bytes,
+    }
+    ended = {"exit": "ended", "timeout": "was ended after its time", "cancel": "was broken off"}[cassette.ended_by]
+    text = (
+        f"step {name!r} is recorded in {folder}: it {ended} with exit code {cassette.exit_code} after "
+        f"{cassette.duration_ms} ms and wrote {cassette.conditions.stdout_bytes} bytes to standard output, "
+        f"{cassette.conditions.stderr_bytes} to standard error"
+    )
+    return Outcome(cassette.ended_by == "exit", text, value)
+
+
+@contextmanager
+def _ending_on_signals(recorder: ScenarioRecorder) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the program, so that what it did so far is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: recorder.cancel()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, answer in before.items():
+            signal.signal(number, answer)
+
+
+class _Progress:
+    """A line on standard error every second, while the program runs and somebody may be looking."""
+
+    def __init__(self, name: str, *, echo: bool) -> None:
+        self._name = name
+        self._echo = echo
+        self._bytes = 0
+        self._began = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tell, name="api-simulator progress", daemon=True)
+
+    def take(self, _stream: str, data: bytes) -> None:
+        """Count what came, and show it if that is wanted."""
+        self._bytes += len(data)
+        if self._echo:
+            sys.stderr.write(data.decode(errors="replace"))
+            sys.stderr.flush()
+
+    def __enter__(self) -> None:
+        if not self._echo:
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if not self._echo:
+            self._thread.join()
+
+    def _tell(self) -> None:
+        while not self._over.wait(_PROGRESS_EVERY_S):
+            seconds = time.monotonic() - self._began
+            print(f"recording {self._name!r}: {seconds:.0f} s, {self._bytes} bytes", file=sys.stderr, flush=True)

@@ -1,0 +1,236 @@
+"""The commands about recordings: exit status, text and JSON agree."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from api_simulator.cli import main
+from api_simulator.scenario import ScenarioRecorder, read_scenario
+from tests._core.test_redaction import SHAPES
+from tests.scenario.conftest import program
+
+CLI = [sys.executable, "-m", "api_simulator.cli"]
+HELLO = program("print('hello')")
+
+
+def both(capsys, *arguments):
+    """Return exit status, text and JSON value of a command that changes nothing."""
+    status = main(list(arguments))
+    text = capsys.readouterr().out
+    following = arguments.index("--") if "--" in arguments else len(arguments)
+    again = main([*arguments[:following], "--json", *arguments[following:]])
+    value = json.loads(capsys.readouterr().out)
+    assert status == again
+    assert value.pop("ok") == (status == 0)
+    return status, text, value
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with ScenarioRecorder(tmp_path / "rec", "review") as recorder:
+        recorder.record_step(step_name="plan", tool="claude", model="opus", args=[*HELLO, "x"])
+        recorder.record_non_session_step(step_name="tests", tool="pytest", result_summary={"exit_code": 0})
+        recorder.record_mcp_call(tool="search", arguments={"q": "x"}, result={"hits": 2}, duration_ms=7)
+    return str(tmp_path / "rec")
+
+
+class TestRecord:
+    def test_a_run_is_recorded_whatever_its_exit_code(self, capsys, tmp_path):
+        arguments = ["record", "-o", str(tmp_path / "r"), "--step", "s", "--recipe", "n", "--json", "--"]
+
+        status = main([*arguments, *program("import sys; print(1); sys.exit(3)")])
+
+        value = json.loads(capsys.readouterr().out)
+        assert status == 0
+        assert (value["ok"], value["exit_code"], value["ended_by"], value["stdout_bytes"]) == (True, 3, "exit", 2)
+        scenario = read_scenario(tmp_path / "r")
+        assert (scenario.recipe, scenario.step_sequence[0].step_name) == ("n", "s")
+
+    def test_a_program_that_is_ended_after_its_time_is_recorded_with_status_1(self, capsys, tmp_path):
+        arguments = ["record", "-o", str(tmp_path / "r"), "--timeout-s", "0.5", "--"]
+
+        status = main([*arguments, *program("print(1, flush=True); import time; time.sleep(600)")])
+
+        assert status == 1
+        assert "was ended after its time" in capsys.readouterr().out
+        assert read_scenario(tmp_path / "r").step_sequence[0].cassette.ended_by == "timeout"
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_ends_the_program_and_keeps_what_it_did(self, tmp_path, number):
+        args = program("print('so far', flush=True); import time; time.sleep(600)")
+        command = [*CLI, "record", "--json", "--echo", "-o", str(tmp_path / "r"), "--", *args]
+
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == b"so far\n"
+            process.send_signal(number)
+            stdout, _ = process.communicate(timeout=30)
+
+        assert (process.returncode, json.loads(stdout)["ended_by"]) == (1, "cancel")
+        cassette = read_scenario(tmp_path / "r").step_sequence[0].cassette
+        assert cassette.output("stdout").read_bytes() == b"so far\n"
+
+    def test_a_long_recording_tells_its_progress(self, tmp_path):
+        args = program("print('x', flush=True); input()")
+        command = [*CLI, "record", "--pipes", "-o", str(tmp_path / "r"), "--step", "slow", "--timeout-s", "30", "--"]
+        reads_input = [*args[:-1], "print('x', flush=True); import signal; signal.pause()"]
+
+        with subprocess.Popen([*command, *reads_input], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            line = process.stderr.readline().decode()
+            process.terminate()
+            process.communicate(timeout=30)
+
+        assert line.startswith("recording 'slow': ")
+
+    def test_a_secret_variable_is_named(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PLAIN_NAME", "plain words")
+
+        main(["record", "-o", str(tmp_path), "--secret", "PLAIN_NAME", "--", *program("print('plain words')")])
+
+        cassette = read_scenario(tmp_path).step_sequence[0].cassette
+        assert cassette.output("stdout").read_bytes() == b"[redacted:declared:1]\n"
+
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            (["record"], "the program is missing; write it after --"),
+            (["record", "--secret", "NOT_THERE", "--", "x"], "there is no such variable"),
+            (["record", "--", "/no/such/program"], "cannot be started"),
+        ],
+    )
+    def test_what_cannot_be_recorded_is_status_1(self, capsys, tmp_path, monkeypatch, arguments, complaint):
+        monkeypatch.chdir(tmp_path)
+
+        status, text, value = both(capsys, *arguments)
+
+        assert status == 1
+        assert complaint in text
+        assert complaint in value["error"]["message"]
+
+
+class TestReplay:
+    def test_without_a_command_the_output_is_shown(self, capsys, folder):
+        status, text, value = both(capsys, "replay", folder)
+
+        assert (status, text) == (0, "--- plan: exit code 0\nhello\n")
+        assert value["steps"] == [{"step": "plan", "exit_code": 0, "stdout": "hello\n", "stderr": ""}]
+
+    def test_a_command_finds_the_fake_program_on_path(self, capsys, tmp_path):
+        with ScenarioRecorder(tmp_path, "r") as recorder:
+            recorder.record_step(step_name="s", tool="echo", args=["echo", "recorded"])
+
+        status, _, value = both(capsys, "replay", str(tmp_path), "--", "env", "echo", "recorded")
+
+        assert (status, value["exit_code"], value["calls"], value["report"]) == (0, 0, 1, "")
+        assert value["stdout"] == "recorded\n"
+
+    def test_a_divergence_is_status_1_and_told(self, capsys, tmp_path):
+        with ScenarioRecorder(tmp_path, "r") as recorder:
+            recorder.record_step(step_name="s", tool="echo", args=["echo", "recorded"])
+
+        status, text, value = both(capsys, "replay", str(tmp_path), "--", "env", "echo", "other")
+
+        assert status == 1
+        assert "'echo other' was not recorded" in value["report"]
+        assert value["report"] in text
+
+    @pytest.mark.parametrize(
+        ("more", "complaint"),
+        [(["--step", "x"], "has no recording of step 'x'"), (["--", "/no/such/program"], "cannot be started")],
+    )
+    def test_what_cannot_be_replayed_is_status_1(self, capsys, folder, more, complaint):
+        status, text, value = both(capsys, "replay", folder, *more)
+
+        assert status == 1
+        assert complaint in text
+        assert complaint in value["error"]["message"]
+
+
+def test_show_lists_every_step(capsys, folder):
+    status, text, value = both(capsys, "show", folder)
+
+    assert status == 0
+    assert text.startswith("review: 3 steps, ")
+    assert "     | hello\n" in text
+    assert '     = {"hits": 2}  (7 ms)' in text
+    assert [step["step"] for step in value["steps"]] == ["plan", "tests", "search"]
+    assert all(step["step"] in text for step in value["steps"])
+
+
+class TestDiff:
+    def test_a_recording_does_not_differ_from_itself(self, capsys, folder):
+        assert both(capsys, "diff", folder, folder) == (0, "no difference\n", {"differences": []})
+
+    def test_differences_are_told_step_by_step_with_status_1(self, capsys, folder, tmp_path):
+        with ScenarioRecorder(tmp_path / "other", "review") as recorder:
+            recorder.record_step(step_name="plan", tool="claude", model="sonnet", args=program("print('bye')", "x"))
+            recorder.record_non_session_step(step_name="more", tool="t", result_summary={})
+            recorder.record_mcp_call(tool="search", arguments={"q": "x"}, result={"hits": 3})
+
+        status, text, value = both(capsys, "diff", folder, str(tmp_path / "other"))
+
+        assert status == 1
+        assert [(each["step"], each["what"]) for each in value["differences"]] == [
+            *(("plan", "model"), ("plan", "args"), ("plan", "stdout")),
+            *(("tests", "only in A"), ("more", "only in B"), ("search", "result")),
+        ]
+        assert "     - hello\n     + bye\n" in text
+
+
+class TestScan:
+    @pytest.mark.parametrize(("kind", "secret"), SHAPES.items(), ids=list(SHAPES))
+    def test_every_shape_is_found_and_not_shown(self, capsys, tmp_path, kind, secret):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "log.txt").write_text(f"one\ntwo {secret}\n")
+
+        status, text, value = both(capsys, "scan", str(tmp_path))
+
+        assert status == 1
+        assert f"{tmp_path / 'a' / 'log.txt'}:2: {kind}\n" in text
+        assert {"file": str(tmp_path / "a" / "log.txt"), "line": 2, "kind": kind} in value["findings"]
+        assert secret not in text + json.dumps(value)
+
+    def test_a_redacted_recording_is_clean(self, capsys, tmp_path):
+        with ScenarioRecorder(tmp_path, "r") as recorder:
+            for secret in SHAPES.values():
+                recorder.record_mcp_call(tool="t", arguments={"token": secret, "x": f"Authorization: Bearer {secret}"})
+
+        status, _, value = both(capsys, "scan", str(tmp_path))
+
+        assert (status, value["findings"]) == (0, [])
+
+    def test_values_of_secret_variables_are_found(self, capsys, tmp_path, monkeypatch):
+        monkeypatch.setenv("OWN_SERVICE_PASSWORD", "plain words")
+        (tmp_path / "x.txt").write_text("some plain words")
+
+        status, text, _ = both(capsys, "scan", str(tmp_path / "x.txt"))
+
+        assert (status, f"{tmp_path / 'x.txt'}:1: declared\n" in text) == (1, True)
+
+    def test_what_cannot_be_read_is_no_success(self, capsys, tmp_path):
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+
+        status, text, _ = both(capsys, "scan", str(tmp_path), str(tmp_path / "nowhere"))
+
+        assert status == 1
+        assert "does not exist" in text
+
+
+def test_a_command_without_one_takes_no_program(capsys):
+    assert main(["doctor", "--", "x"]) == 2
+    assert "doctor takes no command after --" in capsys.readouterr().err
+
+
+def test_only_the_command_that_is_used_is_loaded():
+    check = "import sys; from api_simulator.cli import main; main(['--version'])"
+    check += "; print([name for name in sys.modules if 'cli._' in name or name == 'pydantic'])"
+
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.splitlines()[1] == "['api_simulator.cli._outcome']"
