@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 54\r\n\r\n{\"remaining\":42,\"resets_at\":\"2030-01-01T00:00:00Z\"    }";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 54\r\n\r\n{\"remaining\":42,\"resets_at\":\"2030-01-01T00:00:00Z\"   }";
 
 fn serve(mut stream: TcpStream) {
     let _ = stream.set_nodelay(true);
