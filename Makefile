@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest lock clean
+.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest oldsdk soakservices lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -52,6 +52,7 @@ bench: .venv-bench/.ready native ## measure against peers (in .venv-bench)
 
 campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
 	@.venv-bench/bin/python -m bench recorder_crashes --check
+
 # Without its optional dependencies, which are the program itself for each platform.
 typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
 	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
@@ -62,13 +63,20 @@ wheel: $(ready) ## build sdist and wheel, run the contract tests from the instal
 lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
 	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)
 
+soakservices: .venv-bench/.ready ## ten minutes of load on a fake service: does its memory stay flat?
+	@.venv-bench/bin/python -m bench service_soak --check
+
+oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the SDK's last 0.x line
+	@.venv-oldsdk/bin/python -m pytest tests/services/test_anthropic_sdk.py $(PYTEST_ARGS)
+
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-bench/.ready: requirements/bench.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-lowest/.ready: requirements/lowest.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-oldsdk/.ready: requirements/oldsdk.txt pyproject.toml hatch_build.py tools/make_venv.sh
 
-.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready:
+.venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready .venv-oldsdk/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
 	@touch $@
 
@@ -79,6 +87,6 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 
 clean: ## remove everything that was made: environments, caches, builds
 	rm -rf src/api_simulator/_native_bin
-	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .node build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

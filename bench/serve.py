@@ -29,6 +29,8 @@ import psutil
 
 BODY = {"remaining": 42, "resets_at": "2030-01-01T00:00:00Z"}
 OURS, HTTPSERVER, AIOHTTP = "ours", "pytest-httpserver", "bare aiohttp"
+#: The fake Messages API; the number is the tokens a second of its streams, 1 for as fast as it can.
+ANTHROPIC = "anthropic"
 
 
 #: How routes are registered: by their path, or by a pattern that means more than one.
@@ -153,7 +155,23 @@ def open_aiohttp(_: int, __: Form) -> Opened:
     return Opened(loop, port)
 
 
-KINDS: dict[str, Callable[[int, Form], Opened]] = {OURS: open_ours, HTTPSERVER: open_httpserver, AIOHTTP: open_aiohttp}
+def open_anthropic(tokens_per_s: int, __: Form) -> Opened:
+    """Start our fake Messages API; to "say N" it says N tokens."""
+    from api_simulator import MockHttpServer
+    from api_simulator.services.anthropic import AnthropicService
+
+    server = MockHttpServer().start()
+    service = AnthropicService(server, tokens_per_s=tokens_per_s if tokens_per_s > 1 else None)
+    service.answer_with(lambda request: " word" * int(request.prompt.split()[1]))
+    return Opened(server, server.port)
+
+
+KINDS: dict[str, Callable[[int, Form], Opened]] = {
+    OURS: open_ours,
+    HTTPSERVER: open_httpserver,
+    AIOHTTP: open_aiohttp,
+    ANTHROPIC: open_anthropic,
+}
 
 
 def has_httpserver() -> bool:

@@ -14,13 +14,15 @@ compile() {
         ${UPGRADE:+--upgrade} --output-file "requirements/$output" "$@" >/dev/null
 }
 
-package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra jsonschema --extra multipart --extra regex"
+package="pyproject.toml --extra httpx --extra httpx2 --extra jsonpath --extra jsonschema --extra multipart --extra regex --extra yaml"
 
 compile dev.txt $package --extra mcp requirements/test.in requirements/dev.in
 # The others share dev.txt's versions where they share a package.
 compile test.txt $package --extra mcp requirements/test.in -c requirements/dev.txt
 compile fuzz.txt $package requirements/test.in requirements/fuzz.in -c requirements/dev.txt
 compile bench.txt $package requirements/bench.in -c requirements/dev.txt
+# A line of its own: the current SDK is in dev.txt.
+compile oldsdk.txt $package requirements/oldsdk.in
 compile lowest.txt $package --extra mcp requirements/lowest.in --resolution lowest-direct
 
 # A pinned address would be somebody's mirror on everybody's machine.

@@ -18,15 +18,19 @@ NAMES = (
     "many_routes",
     "matching",
     "stream_pacing",
+    "in_process",
     "flat_memory",
     "unmatched",
     "native_latency",
     "native_throughput",
     "native_scale",
+    "token_streams",
     "program_start",
     "recording",
     "recorder_crashes",
 )
+#: Those that take many minutes: run only when they are asked for by name.
+LONG = ("service_soak",)
 
 
 def run(name: str, *, quick: bool) -> Result:

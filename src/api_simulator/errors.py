@@ -128,6 +128,22 @@ class UnexpectedCallError(VerificationError):
     """A fake program was called in a way that no script fits, or could not do what its script says."""
 
 
+class ServiceError(ApiSimulatorError, LookupError):
+    """There is no fake service of that name, or it cannot be loaded."""
+
+
+class PluginError(ApiSimulatorError, RuntimeError):
+    """What a plug-in offers cannot be used: it raised, is of the wrong kind, or has a name that is taken."""
+
+
+class ConformanceError(VerificationError):
+    """Something of a third party does not keep the contract that it was checked against."""
+
+
+class LivenessError(ApiSimulatorError, AssertionError):
+    """A server did not answer in time while it was busy with something else."""
+
+
 class ScenarioError(ApiSimulatorError, ValueError):
     """A recording that cannot be read as it is; the text names file, line, field and what to do."""
 
@@ -142,3 +158,7 @@ class RecorderStateError(ApiSimulatorError, RuntimeError):
 
 class UnrecordedStepError(VerificationError):
     """Something was asked for that the recording does not hold, or was not asked for what it holds."""
+
+
+class EscapedRequestError(ApiSimulatorError, RuntimeError):
+    """A request that was to be intercepted went another way."""

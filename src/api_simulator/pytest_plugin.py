@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api_simulator.codex import FakeCodexCLI
     from api_simulator.http import ConnectFault, MockHttpServer
     from api_simulator.process import FakePrograms
+    from api_simulator.services import FakeServices
 
 MARKER = "api_simulator"
 _FIXTURES = frozenset(
@@ -29,6 +30,7 @@ _FIXTURES = frozenset(
         "fake_claude",
         "fake_codex",
         "fake_program",
+        "fake_service",
         "refused_port",
         "silent_port",
         "unanswered_port",
@@ -43,7 +45,9 @@ _HOOKS = "api_simulator_hooks"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the command-line and ini options."""
     group = parser.getgroup("api-simulator", "fake servers and programs")
-    group.addoption("--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp")
+    group.addoption(
+        "--api-simulator-engine", metavar="NAME", help="engine of mock HTTP servers: auto, native, aiohttp, inprocess"
+    )
     group.addoption(
         "--api-simulator-strict",
         choices=("yes", "no"),
@@ -56,7 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         help="seed of random delays and faults; a failed test's report names it (default: 0)",
     )
-    parser.addini("api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp", default="auto")
+    group.addoption(
+        "--api-simulator-parity",
+        action="store_true",
+        help="run each test of mock_http_server on a socket and in the process, and fail where the two differ",
+    )
+    parser.addini(
+        "api_simulator_engine", "engine of mock HTTP servers: auto, native, aiohttp, inprocess", default="auto"
+    )
     parser.addini("api_simulator_strict", "fail a test for requests that no route matched", type="bool", default=True)
     parser.addini("api_simulator_unused", "routes that are never called: list or fail", default="list")
     parser.addini("api_simulator_late", "requests that arrive after their test: list or fail the run", default="list")
@@ -66,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and refuse option values that do not exist."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(strict=True, engine='auto'): settings of api-simulator's mock_http_server for one test",
+        f"{MARKER}(strict=True, engine='auto', parity=False): settings of mock_http_server for one test",
     )
     for name in ("api_simulator_unused", "api_simulator_late"):
         if config.getini(name) not in ("list", "fail"):
@@ -89,14 +100,35 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return (yield)
 
 
+# pytest looks at names with its own prefix only.
+@pytest.hookimpl(specname="pytest_runtest_protocol", tryfirst=True)
+def pytest_runtest_protocol_in_parity(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test on both transports if its marker or the command line says so."""
+    marker = item.get_closest_marker(MARKER)
+    wanted = marker.kwargs.get("parity") if marker is not None else None
+    if wanted is None:
+        wanted = item.config.getoption("api_simulator_parity") and "mock_http_server" in getattr(
+            item, "fixturenames", ()
+        )
+    # Anything but these two is refused where the marker is read.
+    if wanted is not True:
+        return None
+    from api_simulator._plugin.parity import run_on_both
+    from api_simulator._plugin.session import engine_name
+
+    return run_on_both(item, nextitem, engine_name(item.config, dict(marker.kwargs) if marker else {}))
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a failed phase say what happened, also to a server that the test imported by itself."""
     report = yield
     if _is_used():
         from api_simulator._plugin.hooks import reported
 
-        reported(item, report)
+        reported(item, report, call)
     return report
 
 
@@ -224,6 +256,36 @@ def fake_program() -> Iterator[FakePrograms]:
 
     with FakePrograms() as programs:
         yield programs
+
+
+@pytest.fixture
+def fake_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServices]:
+    """
+    A function that starts a ready-made fake service on a server of its own: ``fake_service("anthropic")``.
+
+    Settings are keywords. A request that the service does not know fails the test, as on ``mock_http_server``.
+    """
+    __tracebackhide__ = True
+    from api_simulator._plugin.session import bypass_proxy, session_of, state_of
+    from api_simulator.services._fixture import start_service
+
+    item: pytest.Item = request.node
+    session, servers = session_of(request.config), state_of(item).servers
+    bypass_proxy(monkeypatch)
+    started: list[MockHttpServer] = []
+
+    def new_server(name: str) -> MockHttpServer:
+        started.append(session.new_server(state_of(item).marked, name=name))
+        servers.append(started[-1])
+        return started[-1]
+
+    def start(name: str, **settings: Any) -> Any:
+        __tracebackhide__ = True
+        return start_service(new_server, name, settings)
+
+    yield start
+    for server in started:
+        session.retire(server, item.nodeid)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ def test_auto_takes_an_engine_that_is_installed():
 
 
 def test_unknown_engine_is_refused_with_the_names_there_are():
-    with pytest.raises(OptionError, match=r"engine: expected one of auto, native, aiohttp, got 'netty'"):
+    with pytest.raises(OptionError, match=r"engine: expected one of auto, native, aiohttp, inprocess, got 'netty'"):
         checked_engine_name("netty")
 
 
@@ -34,7 +34,9 @@ def test_empty_environment_variable_means_auto(monkeypatch):
     any(status.name == "native" and status.available for status in engine_statuses()), reason="native is installed"
 )
 def test_engine_that_is_not_installed_says_what_was_looked_at():
-    with pytest.raises(EngineUnavailableError, match=r"'native' is not installed.*_engines\._native.*engine='aiohttp'"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"'native' is not available: .*_engines\._native.*engine='aiohttp'"
+    ):
         open_engine("native")
 
 

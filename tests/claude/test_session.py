@@ -150,6 +150,19 @@ class TestQuestionsToTheHost:
         assert driver.session.exit_code == 0
 
 
+def test_a_question_after_the_end_of_input_is_not_waited_for():
+    turn = Turn().wait(10).tool("Write", {"file_path": "a"})
+    driver = Driver(turn, arguments_=["--permission-prompt-tool", "stdio"])
+    driver.prompt()
+    driver.session.hear_end()
+
+    driver.session.pass_time(10)
+
+    told = next(record for record in _emitted(driver.take()) if record["type"] == "user")
+    assert "AbortError" in told["message"]["content"][0]["content"]
+    assert driver.session.exit_code == 0
+
+
 class TestWhatTheHostMayGetWrong:
     def test_a_line_that_is_no_json_ends_it(self):
         driver = Driver(Turn().text("Hi."))

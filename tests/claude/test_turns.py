@@ -278,8 +278,26 @@ class TestBadInput:
     def test_messages_and_turns_do_not_mix(self, cli: FakeClaudeCLI):
         cli.add_message({"type": "result"})
 
-        with pytest.raises(ScriptError, match="messages that are given as they are"):
+        with pytest.raises(ScriptError, match="messages that are printed as they are"):
             cli.turn()
+
+    @pytest.mark.parametrize(
+        "say",
+        [
+            lambda cli: cli.add_message({"type": "result"}),
+            lambda cli: cli.add(cli.records.result("x")),
+            lambda cli: cli.truncate_after(1),
+            lambda cli: cli.set_exit_code(1),
+            lambda cli: cli.hang_after_result(),
+            lambda cli: cli.inject_exit(1),
+            lambda cli: cli.cut_at("kill@1"),
+        ],
+    )
+    def test_faults_of_messages_are_refused_where_they_would_do_nothing(self, cli: FakeClaudeCLI, say: Any):
+        cli.turn().text("Hi.")
+
+        with pytest.raises(ScriptError, match=r"say it by a move there"):
+            say(cli)
 
     def test_an_answer_that_is_no_turn(self, cli: FakeClaudeCLI):
         cli.answer(lambda prompt: 5)  # type: ignore[arg-type, return-value] # that is the test

@@ -8,9 +8,10 @@ from importlib import metadata
 
 import pytest
 
-from api_simulator import __version__
+from api_simulator import __version__, plugins
 from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli import main
+from api_simulator.hookspecs import hookimpl
 from api_simulator.process import _stand_in
 
 
@@ -119,6 +120,7 @@ def test_a_process_that_cannot_write_any_temporary_folder_is_told_so():
     program = """
 import resource, sys
 from api_simulator.cli import main
+from api_simulator.hookspecs import hookimpl
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
 try:
@@ -144,3 +146,20 @@ def test_a_source_folder_on_the_path_without_installation_is_a_problem(tmp_path)
 
     assert done.returncode == 1
     assert any("pytest does not load the plugin" in text for text in json.loads(done.stdout)["problems"])
+
+
+class BrokenPlugin:
+    """Offers a service that is not there."""
+
+    @hookimpl
+    def api_simulator_services(self):
+        return {"broken": "no_such_module_of_a_plugin:Service"}
+
+
+def test_a_service_that_cannot_be_loaded_is_a_problem(capsys):
+    with plugins.registered(BrokenPlugin()):
+        status, _, value = both(capsys)
+
+    assert status == 1
+    assert "broken" in value["services"]
+    assert any("'broken'" in problem and "no_such_module_of_a_plugin" in problem for problem in value["problems"])

@@ -13,7 +13,7 @@ from api_simulator.cli import main
 WRONG = [
     ([], "a command is missing: doctor"),
     (["docter"], "'docter'"),
-    (["serve"], "'serve'"),
+    (["serv"], "'serv'"),
     ([""], "''"),
     (["--verbose"], "--verbose"),
     (["-x", "doctor"], "-x"),

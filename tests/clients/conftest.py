@@ -32,7 +32,12 @@ CLIENTS: dict[str, Callable[[str], Client]] = {
 }
 
 
-@pytest.fixture(params=CLIENTS)
+def _with_parity(name: str) -> object:
+    """Let a client that needs no socket make each claim on both transports, which must tell one story."""
+    return pytest.param(name, marks=pytest.mark.api_simulator(parity=True)) if name.startswith("httpx") else name
+
+
+@pytest.fixture(params=map(_with_parity, CLIENTS))
 def client(request: pytest.FixtureRequest, mock_http_server: MockHttpServer) -> Iterator[Client]:
     """A client of ``mock_http_server``, one after the other of :data:`CLIENTS`."""
     with CLIENTS[request.param](mock_http_server.url) as client:

@@ -215,13 +215,13 @@ def public_name(error: BaseException) -> str:
 
 
 @contextmanager
-def _place(case: Case) -> Iterator[tuple[str, Callable[[], object]]]:
+def _place(case: Case, engine: str | None) -> Iterator[tuple[str, Callable[[], object]]]:
     """Open what *case* needs: the URL to ask, and a wait for the server's end of the connection."""
     if isinstance(case.answer, type):
         with case.answer() as address:
             yield address.url + "/", lambda: None
         return
-    with MockHttpServer(strict=False) as server:
+    with MockHttpServer(engine, strict=False) as server:
         route = server.register("GET", "/", ResponseSpec(body=BODY) if case.again else case.answer)
         if case.again:
             route.fault(case.answer, on=1)
@@ -229,14 +229,14 @@ def _place(case: Case) -> Iterator[tuple[str, Callable[[], object]]]:
         yield server.url("/"), lambda: call(server, "/elsewhere")
 
 
-def cell(library: str, case: Case) -> str:
-    """Return what *library* makes of *case*; its two forms together unless they differ."""
-    outcomes = [_outcome(client, case) for client in CLIENTS[library]]
+def cell(library: str, case: Case, engine: str | None = None) -> str:
+    """Return what *library* makes of *case* on *engine*; its two forms together unless they differ."""
+    outcomes = [_outcome(client, case, engine) for client in CLIENTS[library]]
     return outcomes[0] if len(set(outcomes)) == 1 else f"{outcomes[0]}; async: {outcomes[1]}"
 
 
-def _outcome(client: Callable[[float, Script], str], case: Case) -> str:
-    with _place(case) as (url, ended):
+def _outcome(client: Callable[[float, Script], str], case: Case, engine: str | None) -> str:
+    with _place(case, engine) as (url, ended):
 
         async def script(asked: Asked) -> str:
             if case.again:

@@ -23,6 +23,13 @@ def test_a_client_makes_of_a_fault_what_the_table_says(library: str, case: Case)
     assert cell(library, case) == committed()[1][case.name, library], f"if that is right now: {WRITE_ANEW}"
 
 
+@pytest.mark.parametrize("library", ["httpx2", "httpx"])
+@pytest.mark.parametrize("case", [case for case in CASES if not isinstance(case.answer, type)], ids=str)
+def test_it_makes_the_same_of_it_without_a_socket(library: str, case: Case) -> None:
+    """The in-process engine has the client's own parser, timeouts and exceptions."""
+    assert cell(library, case, "inprocess") == committed()[1][case.name, library]
+
+
 def test_the_table_has_these_rows_and_columns_and_no_others() -> None:
     assert set(committed()[1]) == {(case.name, library) for case in CASES for library in CLIENTS}
 

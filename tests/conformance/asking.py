@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx2
 
 from api_simulator.http import MockHttpServer
+from tests.conformance.in_process import connect
 
 #: Longer than any machine takes for what must happen; reached only when a claim is false.
 PATIENCE_S = 30.0
@@ -64,7 +65,7 @@ class Wire:
     """A raw connection: what is sent and received is what is on the wire."""
 
     def __init__(self, server: MockHttpServer) -> None:
-        self.socket = socket.create_connection((server.host, server.port), timeout=PATIENCE_S)
+        self.socket = connect(server, PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self

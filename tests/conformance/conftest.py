@@ -8,13 +8,15 @@ differently, is said in the manifest, never in a test.
 
 import pytest
 
-from api_simulator._engines.base import ENGINE_MODULES, engine_statuses
+from api_simulator._engines.base import ENGINE_MODULES, SOCKET_ENGINES, engine_statuses
 from api_simulator.http import MockHttpServer
 from tests.conformance.manifest import CAPABILITIES
 from tests.conformance.requirements import REQUIREMENTS
 
-#: What each engine can do; all that serve on a socket can do everything so far.
-ENGINE_CAPABILITIES = {name: frozenset(CAPABILITIES) for name in ENGINE_MODULES}
+#: What each engine can do; all that serve on a socket can do everything.
+ENGINE_CAPABILITIES = {name: frozenset(CAPABILITIES) for name in SOCKET_ENGINES}
+#: The clients of this one hand over whole requests of HTTP/1.1, made by httpx2 or httpx.
+ENGINE_CAPABILITIES["inprocess"] = frozenset({"raw-bytes"})
 
 
 def pytest_configure(config):

@@ -9,7 +9,10 @@ import pytest
 #: What only some engines can do; an engine that lacks one skips the tests of requirements that need it.
 CAPABILITIES = {
     "socket": "serves on a port that any client can connect to",
-    "raw-bytes": "the bytes on the wire can be seen and broken",
+    "raw-bytes": "the bytes of answers can be seen and broken",
+    "parser": "gets requests as bytes, which may come in pieces, be cut short, or be no HTTP",
+    "http-10": "has clients that speak HTTP/1.0",
+    "half-close": "a connection has two directions, each of which can end by itself",
 }
 
 

@@ -7,13 +7,13 @@ Written for these tests, so that an answer is judged by RFC 9112 and not by what
 from __future__ import annotations
 
 import select
-import socket
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from api_simulator.http import MockHttpServer
+from tests.conformance.in_process import InProcessSocket, connect
 
 #: Longer than any machine takes for what must happen; reached only when a claim is false.
 PATIENCE_S = 30.0
@@ -61,7 +61,7 @@ class Wire:
 
     def __init__(self, server: MockHttpServer) -> None:
         self.started = time.monotonic()
-        self.socket = socket.create_connection((server.host, server.port), PATIENCE_S)
+        self.socket = connect(server, PATIENCE_S)
         self._received = bytearray()
 
     def __enter__(self) -> Self:
@@ -130,7 +130,11 @@ class Wire:
 
     def is_silent(self) -> bool:
         """Return whether nothing more has come until now, not even the end of the connection."""
-        return not self._received and not select.select([self.socket], [], [], 0)[0]
+        if self._received:
+            return False
+        if isinstance(self.socket, InProcessSocket):
+            return self.socket.is_silent()
+        return not select.select([self.socket], [], [], 0)[0]
 
     def reply(self, method: str = "GET") -> Reply:
         """Read one answer, interim or final, by its framing (RFC 9112, section 6.3)."""

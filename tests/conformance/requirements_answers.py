@@ -49,7 +49,10 @@ _WHOLE = (
         "answer:informational:order", "Interim answers come before the final one, in order.", "RFC 9110 section 15.2"
     ),
     Requirement(
-        "answer:informational:http-10", "No interim answer is sent to an HTTP/1.0 client.", "RFC 9110 section 15.2"
+        "answer:informational:http-10",
+        "No interim answer is sent to an HTTP/1.0 client.",
+        "RFC 9110 section 15.2",
+        needs=("http-10",),
     ),
     Requirement(
         "answer:gzip:negotiated",
@@ -66,6 +69,7 @@ _STREAMS = (
         "answer:chunks:http-10",
         "An HTTP/1.0 client gets pieces without chunks, ended by the connection.",
         "RFC 9112 section 6.1",
+        needs=("http-10",),
     ),
     Requirement("answer:chunks:head", "HEAD on a body in pieces gets the fields of GET.", "RFC 9110 section 9.3.2"),
     Requirement(
@@ -73,7 +77,9 @@ _STREAMS = (
         "Trailers follow a body of any kind, which is chunked then.",
         "RFC 9112 section 7.1.2",
     ),
-    Requirement("answer:trailers:http-10", "An HTTP/1.0 client gets no trailers.", "RFC 9112 section 6.1"),
+    Requirement(
+        "answer:trailers:http-10", "An HTTP/1.0 client gets no trailers.", "RFC 9112 section 6.1", needs=("http-10",)
+    ),
     Requirement(
         "answer:stream:sources", "Lists, generators, async generators and functions that return them give pieces."
     ),
@@ -118,36 +124,51 @@ _COMPUTED = (
     ),
     Requirement("answer:responder:stalls-nobody", "Functions that block hold up no other connection."),
     Requirement(
-        "answer:early:before-body", "An early answer comes before the body of the request.", "RFC 9112 section 9.3"
+        "answer:early:before-body",
+        "An early answer comes before the body of the request.",
+        "RFC 9112 section 9.3",
+        needs=("parser",),
     ),
     Requirement(
         "answer:early:connection-usable",
         "A client that sends its body after an early answer can use the connection again.",
         "RFC 9112 section 9.3",
+        needs=("parser",),
     ),
     Requirement(
         "answer:early:expect",
         "A client that expects 100 gets the early answer in its place, and the connection ends.",
         "RFC 9110 section 10.1.1",
+        needs=("parser",),
     ),
     Requirement(
         "answer:early:no-reset",
         "An early answer that ends the connection is not lost to a client that is still sending.",
         "RFC 9112 section 9.6",
+        needs=("parser",),
     ),
-    Requirement("answer:early:broken-body", "A body that breaks after an early answer ends the connection."),
+    Requirement(
+        "answer:early:broken-body", "A body that breaks after an early answer ends the connection.", needs=("parser",)
+    ),
     Requirement(
         "answer:early:broken-condition", "A condition that raises before the body is there is answered for with 500."
     ),
-    Requirement("answer:early:sequence", "Only those answers of a sequence are early that say so."),
+    Requirement("answer:early:sequence", "Only those answers of a sequence are early that say so.", needs=("parser",)),
 )
 
 _CONNECTIONS = (
     Requirement("connection:keep-alive:default", "A connection is kept.", "RFC 9112 section 9.3"),
     Requirement("connection:close:by-client", "A client that sends close is closed.", "RFC 9112 section 9.6"),
     Requirement("connection:close:by-answer", "An answer with Connection close ends it.", "RFC 9112 section 9.6"),
-    Requirement("connection:http-10:closes", "An HTTP/1.0 connection is closed.", "RFC 9112 section 9.3"),
-    Requirement("connection:http-10:kept", "An HTTP/1.0 connection is kept for those who ask.", "RFC 9112 section 9.3"),
+    Requirement(
+        "connection:http-10:closes", "An HTTP/1.0 connection is closed.", "RFC 9112 section 9.3", needs=("http-10",)
+    ),
+    Requirement(
+        "connection:http-10:kept",
+        "An HTTP/1.0 connection is kept for those who ask.",
+        "RFC 9112 section 9.3",
+        needs=("http-10",),
+    ),
     Requirement(
         "connection:pipelining:order",
         "Pipelined requests are answered in the order of their arrival.",
@@ -163,6 +184,7 @@ _CONNECTIONS = (
         "connection:ipv6:served",
         "A server can be on an IPv6 address, in brackets in its URL.",
         "RFC 3986 section 3.2.2",
+        needs=("socket",),
     ),
     Requirement("gate:hold-until:together", "Requests wait until so many are there, then all are answered."),
     Requirement("gate:hold:release-n", "A held route lets so many through, the longest waiting first."),
@@ -170,10 +192,10 @@ _CONNECTIONS = (
     Requirement("gate:hold:others-pass", "A held route holds no other route."),
     Requirement("gate:client:leaves", "A client that goes away waits no longer, and does not count."),
     Requirement("gate:server:closes", "The end of the server ends the waiting."),
-    Requirement("connect:refused:at-once", "A RefusedPort refuses connections, and keeps its port."),
-    Requirement("connect:silent:accepts", "A SilentPort accepts connections and sends nothing."),
-    Requirement("connect:unanswered:never", "A connection to an UnansweredPort is never completed."),
-    Requirement("connect:any:freed", "Closing gives the port back and lets go who waits there."),
+    Requirement("connect:refused:at-once", "A RefusedPort refuses connections, and keeps its port.", needs=("socket",)),
+    Requirement("connect:silent:accepts", "A SilentPort accepts connections and sends nothing.", needs=("socket",)),
+    Requirement("connect:unanswered:never", "A connection to an UnansweredPort is never completed.", needs=("socket",)),
+    Requirement("connect:any:freed", "Closing gives the port back and lets go who waits there.", needs=("socket",)),
 )
 
 _TIME = (
@@ -189,7 +211,9 @@ _TIME = (
     Requirement("time:trailers:delay", "The trailers can come later than the body."),
     Requirement("time:dribble:pieces", "A body dribbles in as many pieces, over as long, as was said."),
     Requirement("time:throttle:down", "A body is sent no faster than so many bytes a second."),
-    Requirement("time:throttle:up", "Bodies of requests are read no faster than so many bytes a second."),
+    Requirement(
+        "time:throttle:up", "Bodies of requests are read no faster than so many bytes a second.", needs=("socket",)
+    ),
     Requirement("time:accept:slow", "Nothing is read from a new connection for so long."),
     Requirement("time:stream:paced", "Pieces and events come with their pause between them."),
     Requirement("time:hang:released", "An answer that hangs does so until client or server end the connection."),
@@ -254,7 +278,7 @@ _FAULTS = (
         "fault:half-close:bytes",
         "A whole answer, then the end of what is sent; what the client sends is still read.",
         "ours",
-        needs=("raw-bytes",),
+        needs=("raw-bytes", "half-close"),
     ),
     Requirement(
         "fault:silent-close:bytes",

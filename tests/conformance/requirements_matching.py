@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.conformance.manifest import Requirement
 
 _RAW = ("raw-bytes",)
+_PARSER = ("parser",)
 _SOCKET = ("socket",)
 
 _ROUTES = (
@@ -41,8 +42,8 @@ _PATHS = (
     Requirement("match:path:trailing-slash", "A trailing slash matters."),
     Requirement("match:path:percent-decoded", "Paths are compared percent-decoded.", "RFC 3986 6.2.2.2"),
     Requirement("match:path:encoded-slash", "An encoded slash is data and separates no segments.", "RFC 3986 2.2"),
-    Requirement("match:path:not-utf8", "Encoded bytes that are not UTF-8 stay encoded, and no others.", needs=_RAW),
-    Requirement("match:path:asterisk", "The asterisk form is the path `*`.", "RFC 9112 3.2.4", needs=_RAW),
+    Requirement("match:path:not-utf8", "Encoded bytes that are not UTF-8 stay encoded, and no others.", needs=_PARSER),
+    Requirement("match:path:asterisk", "The asterisk form is the path `*`.", "RFC 9112 3.2.4", needs=_PARSER),
     Requirement("match:path:template", "A parameter of a template stands for a segment or a part of one."),
     Requirement("match:path:template-types", "A typed parameter takes only texts of its type and gives values of it."),
     Requirement("match:path:template-braces", "Doubled braces are literal."),
@@ -122,24 +123,24 @@ _UNMATCHED = (
 
 _CAPTURED = (
     Requirement("captured:form:mapping", "A captured request is an object and a read-only dict with the same values."),
-    Requirement("captured:target:raw", "The request target is kept as received.", "RFC 9112 3.2", _RAW),
-    Requirement("captured:target:not-utf8", "Bytes of a target that are not UTF-8 are percent-encoded.", needs=_RAW),
-    Requirement("captured:head:raw", "The head is kept as received, byte by byte.", needs=_RAW),
-    Requirement("captured:head:pipelined", "Each of several requests in one packet has its own head.", needs=_RAW),
+    Requirement("captured:target:raw", "The request target is kept as received.", "RFC 9112 3.2", _PARSER),
+    Requirement("captured:target:not-utf8", "Bytes of a target that are not UTF-8 are percent-encoded.", needs=_PARSER),
+    Requirement("captured:head:raw", "The head is kept as received, byte by byte.", needs=_PARSER),
+    Requirement("captured:head:pipelined", "Each of several requests in one packet has its own head.", needs=_PARSER),
     Requirement("captured:headers:raw", "Fields are kept in the order and case received, repeats apart.", needs=_RAW),
     Requirement("captured:headers:view", "Fields are found in any case; repeated ones are joined.", "RFC 9110 5.2"),
-    Requirement("captured:headers:encodings", "Field values are read as UTF-8 or Latin-1.", "RFC 9110 5.5", _RAW),
+    Requirement("captured:headers:encodings", "Field values are read as UTF-8 or Latin-1.", "RFC 9110 5.5", _PARSER),
     Requirement("captured:query:view", "The query is a mapping of first values with all values behind it."),
     Requirement("captured:cookies:view", "Cookies are a mapping of first values with all values behind it."),
     Requirement("captured:body:views", "The body can be read as bytes, text and JSON."),
     Requirement("captured:body:coded", "`body` has content codings undone, `raw_body` is as received.", "RFC 9110 8.4"),
     Requirement("captured:body:undecodable", "A body that cannot be decoded says why; `raw_body` always works."),
     Requirement("captured:body:bomb", "A body that grows beyond all bounds when decoded is refused, not expanded."),
-    Requirement("captured:version:as-sent", "The HTTP version is the client's.", "RFC 9112 2.3", _RAW),
+    Requirement("captured:version:as-sent", "The HTTP version is the client's.", "RFC 9112 2.3", _PARSER),
     Requirement("captured:connection:place", "A request knows its connection and its place on it.", needs=_SOCKET),
     Requirement("captured:number:order", "Requests are numbered in the order of their arrival, from 1."),
     Requirement("captured:stamps:order", "A request is stamped when accepted, at its head's end, whole, and answered."),
-    Requirement("captured:stamps:upload", "The stamps tell a slow upload from a slow answer.", needs=_RAW),
+    Requirement("captured:stamps:upload", "The stamps tell a slow upload from a slow answer.", needs=_PARSER),
     Requirement("captured:status:answered", "A request knows the status and the spec that it was answered with."),
     Requirement("captured:aborted:by-client", "A client that goes away before its answer is noted.", needs=_SOCKET),
     Requirement("captured:params:of-route", "Path parameters are those of the route that answered."),
@@ -154,18 +155,24 @@ _JOURNAL = (
     Requirement("journal:count:concurrent", "No request is lost or counted twice, however many come at once."),
     Requirement("journal:bound:entries", "The oldest requests are dropped beyond the bound; counts stay exact."),
     Requirement("journal:bound:bytes", "The oldest requests are dropped beyond so many bytes of bodies."),
-    Requirement("journal:bound:early-bodies", "A body that comes after its answer counts for the bound too."),
+    Requirement(
+        "journal:bound:early-bodies", "A body that comes after its answer counts for the bound too.", needs=_PARSER
+    ),
     Requirement("journal:bound:newest-kept", "The newest request is kept, however large."),
     Requirement("journal:overflow:error", "A question that needs dropped requests is an error that names the option."),
-    Requirement("journal:reset:forgets", "A reset forgets routes, requests and problems."),
+    Requirement("journal:reset:forgets", "A reset forgets routes, requests and problems.", needs=_PARSER),
     Requirement("journal:reset:connections", "A reset keeps connections open.", needs=_SOCKET),
-    Requirement("journal:reset:in-flight", "A request under way at a reset is answered and not recorded."),
-    Requirement("journal:malformed:apart", "What is no HTTP is kept apart and counts as no request.", needs=_RAW),
+    Requirement(
+        "journal:reset:in-flight", "A request under way at a reset is answered and not recorded.", needs=_PARSER
+    ),
+    Requirement("journal:malformed:apart", "What is no HTTP is kept apart and counts as no request.", needs=_PARSER),
     Requirement("journal:wait:arrived", "Waiting ends with the request waited for; earlier ones count."),
     Requirement("journal:wait:timeout", "Waiting in vain says what was waited for and what came instead."),
     Requirement("journal:wait:async", "Waiting on an event loop does not block it: asyncio and trio."),
-    Requirement("journal:wait:condition", "`wait_until` looks again whenever something happens."),
-    Requirement("journal:timeline:events", "The timeline has requests, answers and malformed input in order."),
+    Requirement("journal:wait:condition", "`wait_until` looks again whenever something happens.", needs=_PARSER),
+    Requirement(
+        "journal:timeline:events", "The timeline has requests, answers and malformed input in order.", needs=_PARSER
+    ),
 )
 
 _VERIFICATION = (
@@ -200,71 +207,90 @@ _VERIFICATION = (
 )
 
 _PARSING = (
-    Requirement("parse:body:length", "A body of a given length is read to its end.", "RFC 9112 6.2", _RAW),
+    Requirement("parse:body:length", "A body of a given length is read to its end.", "RFC 9112 6.2", _PARSER),
     Requirement(
-        "parse:body:chunked", "A chunked body is read to its end, in pieces of any size.", "RFC 9112 7.1", _RAW
+        "parse:body:chunked", "A chunked body is read to its end, in pieces of any size.", "RFC 9112 7.1", _PARSER
     ),
-    Requirement("parse:body:chunk-details", "Chunk extensions and trailers are read over.", "RFC 9112 7.1", _RAW),
+    Requirement("parse:body:chunk-details", "Chunk extensions and trailers are read over.", "RFC 9112 7.1", _PARSER),
     Requirement(
         "parse:body:trailers-apart",
         "Trailers of one request are no fields of the next.",
         "RFC 9112 7.1.2",
-        _RAW,
+        _PARSER,
         {"aiohttp": "its parser gives the trailers of a body to the request that comes in the same packet"},
     ),
-    Requirement("parse:body:none", "Without length or coding there is no body.", "RFC 9112 6.3", _RAW),
-    Requirement("parse:pipeline:order", "Pipelined requests are answered in their order.", "RFC 9112 9.3.2", _RAW),
-    Requirement("parse:pipeline:behind-slow", "No request is lost behind one that takes long.", "RFC 9112 9.3.2", _RAW),
-    Requirement("parse:target:absolute", "The absolute form is matched by its path and query.", "RFC 9112 3.2.2", _RAW),
-    Requirement("parse:target:authority", "The authority form is captured as it is.", "RFC 9112 3.2.3", _RAW),
-    Requirement("parse:method:token", "Any token is a method.", "RFC 9110 9.1", _RAW),
-    Requirement("parse:head:split", "A head may come in pieces of any size.", needs=_RAW),
-    Requirement("parse:head:empty-lines", "Empty lines before a request are skipped.", "RFC 9112 2.2", _RAW),
-    Requirement("parse:head:limits", "A head beyond the limits is refused; one below is read.", "RFC 9112 3", _RAW),
+    Requirement("parse:body:none", "Without length or coding there is no body.", "RFC 9112 6.3", _PARSER),
+    Requirement("parse:pipeline:order", "Pipelined requests are answered in their order.", "RFC 9112 9.3.2", _PARSER),
     Requirement(
-        "parse:framing:ambiguous", "A request whose length can be read in two ways is refused.", "RFC 9112 6.3"
+        "parse:pipeline:behind-slow", "No request is lost behind one that takes long.", "RFC 9112 9.3.2", _PARSER
+    ),
+    Requirement(
+        "parse:target:absolute", "The absolute form is matched by its path and query.", "RFC 9112 3.2.2", _PARSER
+    ),
+    Requirement("parse:target:authority", "The authority form is captured as it is.", "RFC 9112 3.2.3", _PARSER),
+    Requirement("parse:method:token", "Any token is a method.", "RFC 9110 9.1", _PARSER),
+    Requirement("parse:head:split", "A head may come in pieces of any size.", needs=_PARSER),
+    Requirement("parse:head:empty-lines", "Empty lines before a request are skipped.", "RFC 9112 2.2", _PARSER),
+    Requirement("parse:head:limits", "A head beyond the limits is refused; one below is read.", "RFC 9112 3", _PARSER),
+    Requirement(
+        "parse:framing:ambiguous",
+        "A request whose length can be read in two ways is refused.",
+        "RFC 9112 6.3",
+        needs=_PARSER,
     ),
     Requirement(
         "parse:framing:coding",
         "Transfer codings that do not end in one chunked, or come with HTTP/1.0, are refused.",
         "RFC 9112 6.3",
+        needs=_PARSER,
     ),
-    Requirement("parse:framing:chunks", "A broken chunk ends the request, and nothing is captured.", "RFC 9112 7.1"),
-    Requirement("parse:syntax:line-ends", "Lines end in CRLF and nothing else.", "RFC 9112 2.2", _RAW),
-    Requirement("parse:syntax:folding", "A field folded over two lines is refused.", "RFC 9112 5.2", _RAW),
-    Requirement("parse:syntax:fields", "A field that is none is refused.", "RFC 9112 5", _RAW),
-    Requirement("parse:syntax:host", "HTTP/1.1 without Host, or with two, is refused.", "RFC 9112 3.2", _RAW),
+    Requirement(
+        "parse:framing:chunks",
+        "A broken chunk ends the request, and nothing is captured.",
+        "RFC 9112 7.1",
+        needs=_PARSER,
+    ),
+    Requirement("parse:syntax:line-ends", "Lines end in CRLF and nothing else.", "RFC 9112 2.2", _PARSER),
+    Requirement("parse:syntax:folding", "A field folded over two lines is refused.", "RFC 9112 5.2", _PARSER),
+    Requirement("parse:syntax:fields", "A field that is none is refused.", "RFC 9112 5", _PARSER),
+    Requirement("parse:syntax:host", "HTTP/1.1 without Host, or with two, is refused.", "RFC 9112 3.2", _PARSER),
     Requirement(
         "parse:syntax:request-line",
         "A request line that is none, or of another version, is refused.",
         "RFC 9112 3",
-        _RAW,
+        _PARSER,
     ),
     Requirement(
         "parse:syntax:exact-line",
         "Between method, target and version is one space each, and none of the three is left out.",
         "RFC 9112 3",
-        _RAW,
+        _PARSER,
     ),
     Requirement(
         "parse:refusal:in-time",
         "What can be no request is malformed when its head ends, or when the connection does; it may be earlier.",
-        needs=_RAW,
+        needs=_PARSER,
     ),
     Requirement(
-        "parse:refusal:answer", "What is refused gets 400 and the end of its connection.", "RFC 9112 9.6", _RAW
+        "parse:refusal:answer", "What is refused gets 400 and the end of its connection.", "RFC 9112 9.6", _PARSER
     ),
-    Requirement("parse:refusal:kept", "What is refused is kept as malformed, with the reason.", needs=_RAW),
-    Requirement("parse:refusal:others-unhurt", "A refusal takes nothing with it that came before or elsewhere."),
-    Requirement("parse:refusal:slow-parser", "What one parser refuses no other accepts by leniency.", needs=_RAW),
-    Requirement("engines:requests:same", "Engines read the same requests from the same bytes.", needs=_RAW),
+    Requirement("parse:refusal:kept", "What is refused is kept as malformed, with the reason.", needs=_PARSER),
     Requirement(
-        "engines:programs:same", "Engines give the same answers, byte for byte, and record the same.", needs=_RAW
+        "parse:refusal:others-unhurt", "A refusal takes nothing with it that came before or elsewhere.", needs=_PARSER
     ),
-    Requirement("parse:end:inside-request", "A request cut off by its client is malformed, not captured.", needs=_RAW),
-    Requirement("fuzz:input:bytes", "Whatever bytes arrive, the server lives on and ends the connection.", needs=_RAW),
-    Requirement("fuzz:input:mutants", "A request with a few bytes changed is captured or malformed.", needs=_RAW),
-    Requirement("fuzz:input:pieces", "How requests are cut into packets changes nothing.", needs=_RAW),
+    Requirement("parse:refusal:slow-parser", "What one parser refuses no other accepts by leniency.", needs=_PARSER),
+    Requirement("engines:requests:same", "Engines read the same requests from the same bytes.", needs=_PARSER),
+    Requirement(
+        "engines:programs:same", "Engines give the same answers, byte for byte, and record the same.", needs=_PARSER
+    ),
+    Requirement(
+        "parse:end:inside-request", "A request cut off by its client is malformed, not captured.", needs=_PARSER
+    ),
+    Requirement(
+        "fuzz:input:bytes", "Whatever bytes arrive, the server lives on and ends the connection.", needs=_PARSER
+    ),
+    Requirement("fuzz:input:mutants", "A request with a few bytes changed is captured or malformed.", needs=_PARSER),
+    Requirement("fuzz:input:pieces", "How requests are cut into packets changes nothing.", needs=_PARSER),
 )
 
 REQUIREMENTS = (

@@ -70,7 +70,7 @@ def test_the_url_is_still_there_after_the_end():
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"engine": "apache"}, "engine: expected one of auto, native, aiohttp, got 'apache'"),
+        ({"engine": "apache"}, "engine: expected one of auto, native, aiohttp, inprocess, got 'apache'"),
         ({"port": -1}, r"port: expected a whole number from 0 \(any free port\) to 65535, got -1"),
         ({"port": 65536}, "got 65536"),
         ({"port": "80"}, "got '80'"),
@@ -150,7 +150,7 @@ def test_a_running_server_names_its_engine(server):
 def test_an_engine_that_is_not_installed_is_named_and_leaves_nothing_behind(absent):
     server = MockHttpServer(engine=absent)
 
-    with pytest.raises(EngineUnavailableError, match=rf"engine '{absent}' is not installed.*use engine='aiohttp'"):
+    with pytest.raises(EngineUnavailableError, match=rf"engine '{absent}' is not available: .*engine='aiohttp'"):
         server.start()
 
     assert server not in live.everything()

@@ -26,7 +26,9 @@ def test_unknown_engine_is_refused_with_its_origin(suite, monkeypatch, origin, o
     result = suite.run(*options)
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"E *OptionError: {origin}: expected one of auto, native, aiohttp, got 'nginx'"])
+    result.stdout.fnmatch_lines(
+        [f"E *OptionError: {origin}: expected one of auto, native, aiohttp, inprocess, got 'nginx'"]
+    )
 
 
 def test_marker_beats_command_line_beats_environment_beats_ini(suite, monkeypatch):
@@ -103,10 +105,10 @@ def test_wrong_marker_is_refused(suite, monkeypatch):
     result.assert_outcomes(passed=1, errors=5)
     result.stdout.fnmatch_lines(
         [
-            "test_user.py::test_name: @pytest.mark.api_simulator has no option strickt; it takes strict, engine",
-            "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, engine",
+            "test_user.py::test_name: @pytest.mark.api_simulator has no option strickt; it takes strict, *",
+            "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, engine, parity",
             "test_user.py::test_kind: @pytest.mark.api_simulator: strict is True or False, got 'no'",
-            "E *OptionError: @pytest.mark.api_simulator(engine=): expected one of auto, native, aiohttp, got 'nginx'",
+            "E *OptionError: @pytest.mark.api_simulator(engine=): expected one of auto, native, aiohttp, inprocess, *",
             "E *EngineUnavailableError: engine 'native' is not available: there is no /nowhere/native.so*",
         ]
     )
@@ -139,11 +141,12 @@ def test_everything_is_documented_in_the_help(suite):
     for name in (
         "--api-simulator-engine=NAME",
         "--api-simulator-strict={yes,no}",
+        "--api-simulator-parity",
         "api_simulator_engine (string)",
         "api_simulator_strict (bool)",
         "api_simulator_unused (string)",
         "api_simulator_late (string)",
-        "@pytest.mark.api_simulator(strict=True, engine='auto'): ",
+        "@pytest.mark.api_simulator(strict=True, engine='auto', parity=False): ",
         "mock_http_server -- ",
         "mock_http_server_factory [session scope] -- ",
         "fake_claude -- ",

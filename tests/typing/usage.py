@@ -25,6 +25,9 @@ from api_simulator.http import (
     query,
     where,
 )
+from api_simulator.services import FakeServices
+from api_simulator.services.anthropic import AnthropicService, PromptScript
+from api_simulator.services.claude_quota import ClaudeQuotaService
 
 
 def address(server: MockHttpServer) -> None:
@@ -128,3 +131,13 @@ def verdicts(server: MockHttpServer, mounted: MountedRoute) -> None:
 def factory(mock_http_server_factory: Callable[..., MockHttpServer]) -> None:
     with mock_http_server_factory(port=0) as server:
         assert_type(server, MockHttpServer)
+
+
+def services(fake_service: FakeServices) -> None:
+    anthropic = fake_service("anthropic", tokens_per_s=50)
+    assert_type(anthropic, AnthropicService)
+    assert_type(anthropic.on_prompt("x").tool("f", {}).then_text("y"), PromptScript)
+    assert_type(anthropic.requests, list[CapturedRequest])
+    assert_type(fake_service("claude_quota"), ClaudeQuotaService)
+    assert_type(fake_service("some_plugin"), Any)
+    anthropic.fail_next("overlaoded")  # type: ignore[arg-type]

@@ -69,5 +69,6 @@ class ConnectionLog:
 
     def stats(self) -> ConnectionStats:
         """Return the counts."""
-        opened, still_open = self.elsewhere() if self.elsewhere is not None else (self._opened, len(self._open))
-        return ConnectionStats(opened, still_open, self._requests, self._reused)
+        # Those without a socket are noted here, whoever counts the others.
+        opened, still_open = self.elsewhere() if self.elsewhere is not None else (0, 0)
+        return ConnectionStats(self._opened + opened, len(self._open) + still_open, self._requests, self._reused)

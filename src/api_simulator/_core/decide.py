@@ -114,9 +114,18 @@ def decision_for(answer: Answer, request: CapturedRequest, random: Random) -> tu
     request.status = answer.status if answer.fault not in FAULTS_WITHOUT_STATUS else None
     if not answer.is_plain:
         return _planned(answer, request, random)
+    # Beside the bytes, and by the same of the request: what is to be done with them is always the same, too.
+    key = ("decision", request.method == "HEAD", request.keep_alive, request.http_version == "1.0")
+    decision: Decision | None = answer.wire_cache.get(key)
+    if decision is None:
+        decision = answer.wire_cache[key] = _plain_decision(answer, request)
+    return decision, None
+
+
+def _plain_decision(answer: ResponseSpec, request: CapturedRequest) -> Decision:
     actions = plain_actions(answer, request)
     immediate = actions[0].data if len(actions) == 1 and isinstance(actions[0], SendBytes) else None
-    return Decision(actions, immediate), None
+    return Decision(actions, immediate)
 
 
 def _planned(spec: ResponseSpec, request: CapturedRequest, random: Random) -> tuple[Decision, Problem | None]:

@@ -145,8 +145,6 @@ class CapturedRequest(Mapping[str, Any]):
 
         connection_index: Place of the request on its connection, from 0.
 
-        raw_head: Request line and fields exactly as received, with the empty line that ends them.
-
         path_params: Values of a template's parameters (``/users/{id}``), filled in when it matched.
 
         route: The route that answered it, None if no route matched.
@@ -167,6 +165,7 @@ class CapturedRequest(Mapping[str, Any]):
         "_answered_ns",
         "_cache",
         "_clock",
+        "_raw_head",
         "_raw_headers",
         "_sync",
         "accepted_ns",
@@ -185,11 +184,11 @@ class CapturedRequest(Mapping[str, Any]):
         "query_string",
         "random",
         "raw_body",
-        "raw_head",
         "raw_target",
         "received_ns",
         "route",
         "status",
+        "told",
     )
 
     _KEYS = (
@@ -247,7 +246,7 @@ class CapturedRequest(Mapping[str, Any]):
         self.received_ns = clock.now_ns() if received_ns is None else received_ns
         self.head_ns = self.received_ns if head_ns is None else head_ns
         self.accepted_ns = self.head_ns if accepted_ns is None else accepted_ns
-        self.raw_head = raw_head if raw_head is not None else _rebuilt_head(self)
+        self._raw_head = raw_head
         self.number = 0
         self.path_params: Mapping[str, str] = _NO_PARAMS
         self.route: MountedRoute | None = None
@@ -255,12 +254,21 @@ class CapturedRequest(Mapping[str, Any]):
         # For the core alone: what a rate limit adds to the answer, and where what is random in it is drawn from.
         self.limit_fields: tuple[tuple[str, str], ...] = ()
         self.random: Random | None = None
+        # Whether listeners have heard of it.
+        self.told = False
         self.status: int | None = None
         self._answered_ns: int | None = None
         self._aborted_ns: int | None = None
         self._sync = sync
         self._clock = clock
         self._cache: dict[str, Any] | None = None
+
+    @property
+    def raw_head(self) -> bytes:
+        """Request line and fields exactly as received, with the empty line that ends them."""
+        if self._raw_head is None:
+            self._raw_head = _rebuilt_head(self)
+        return self._raw_head
 
     @property
     def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from api_simulator._core.clock import SYSTEM_CLOCK, Clock
 from api_simulator._core.faults import AnyFault
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from api_simulator._core.journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """
     What one request gets from its route.
 
@@ -287,7 +285,7 @@ class MountedRoute(TimingChecks):
         return self.route.answers.uses_chance or any(trouble.probability < 1 for trouble in self._troubles)
 
     def _needs_random(self) -> bool:
-        failing = any(not failure.is_plain for failure in self._failures)
+        failing = bool(self._failures) and any(not failure.is_plain for failure in self._failures)
         return failing or bool(self._troubles) or not self.route.answers.all_plain
 
     def _take_answer(self, call: int, common: Sequence[Trouble], random: Random) -> Answer | None:

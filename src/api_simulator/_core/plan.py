@@ -68,17 +68,18 @@ def _actions(spec: ResponseSpec, request: CapturedRequest, random: Random, first
 
 def _merged(actions: Iterator[Action]) -> Iterator[Action]:
     """Join neighbouring sends, so that an answer without pauses is one write."""
-    pending = b""
+    # A list: a body in thousands of chunks would be copied thousands of times.
+    pending: list[bytes] = []
     for action in actions:
         if isinstance(action, SendBytes):
-            pending += action.data
+            pending.append(action.data)
             continue
         if pending:
-            yield SendBytes(pending)
-            pending = b""
+            yield SendBytes(b"".join(pending))
+            pending.clear()
         yield action
     if pending:
-        yield SendBytes(pending)
+        yield SendBytes(b"".join(pending))
 
 
 def _wait(milliseconds: int) -> Iterator[Action]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -87,6 +87,10 @@ class Simulation:
         self._fast_path: FastPath | None = None
         self.connections = ConnectionLog()
         self.pending: dict[object, str] = {}
+        # Functions of services and plug-ins, each with the name of its owner: what unmatched requests get, and who is
+        # told of finished ones. Called outside the lock, and never trusted.
+        self.unmatched_answers: list[tuple[str, Callable[[CapturedRequest], ResponseSpec | None]]] = []
+        self.listeners: list[tuple[str, Callable[[CapturedRequest], object]]] = []
         self._troubles: list[Trouble] = []
         self._limits: list[RouteLimit] = []
         self._lock: threading.Condition = self.journal.changed
@@ -123,7 +127,27 @@ class Simulation:
                 if problem is not None:
                     self._problems.append(problem)
                     self._unmatched += problem.kind == "unmatched"
+        if problem is not None and problem.kind == "unmatched" and self.unmatched_answers:
+            decision = self._answer_to_unmatched(request) or decision
         return decision
+
+    def _answer_to_unmatched(self, request: CapturedRequest) -> Decision | None:
+        """Ask services and plug-ins what a request gets that no route matched; the first answer counts."""
+        for owner, ask in self.unmatched_answers:
+            try:
+                answer = ask(request)
+                if answer is not None and not isinstance(answer, ResponseSpec):
+                    raise SpecError(f"expected a ResponseSpec or None, got {answer!r}")
+            except Exception as error:  # noqa: BLE001  # foreign code: the test is told, the server lives on
+                self._plugin_failed(request, owner, error)
+                continue
+            if answer is not None:
+                return decision_for(answer, request, Random(self.seed))[0]
+        return None
+
+    def _plugin_failed(self, request: CapturedRequest, owner: str, error: Exception) -> None:
+        text = f"{request.method} {request.raw_target}: {owner} raised {type(error).__name__}: {error}"
+        self._remember(request, Problem("plugin", request, text))
 
     def record_answered(self, request: CapturedRequest) -> None:
         """Record a plain request that an engine's fast path has answered and counted; called with the lock held."""
@@ -144,12 +168,14 @@ class Simulation:
             if self.is_undisturbed:
                 for mounted in self.routes:
                     self._tell_mounted(mounted)
+            else:
+                fast_path.suspend()
             fast_path.intake_changed()
 
     @property
     def is_undisturbed(self) -> bool:
-        """Whether nothing comes before the routes: no common trouble, no limit, no end of the test."""
-        return not (self._troubles or self._limits) and self._on_late is None
+        """Whether the routes are all there is: no common trouble, no limit, no listener, no end of the test."""
+        return not (self._troubles or self._limits or self.listeners) and self._on_late is None
 
     def _tell_mounted(self, mounted: MountedRoute) -> None:
         if self._fast_path is not None:
@@ -217,6 +243,10 @@ class Simulation:
         text = f"{request.method} {request.raw_target}: the body's iterator raised {type(error).__name__}: {error}"
         self._remember(request, Problem("stream", request, text))
 
+    def escaped(self, request: CapturedRequest, text: str) -> None:
+        """Remember a request that was to come here and went, or would have gone, somewhere else."""
+        self._remember(request, Problem("escaped", request, text))
+
     def body_arrived(self, request: CapturedRequest, body: bytes) -> None:
         """Add the body of a request that was answered before its body was read."""
         with self._lock:
@@ -231,11 +261,29 @@ class Simulation:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
         self.journal.wake_waiters()
+        self.ended(request)
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""
         request.aborted_ns = self.clock.now_ns()
         self.journal.wake_waiters()
+        self.ended(request)
+
+    def ended(self, request: CapturedRequest) -> None:
+        """Tell of a request whose end the engine has noted in it by itself; called without the lock."""
+        if self.listeners:
+            self._tell(request)
+
+    def _tell(self, request: CapturedRequest) -> None:
+        # Engines say "answered" anew when bytes that seemed sent were not: listeners hear of each request once.
+        if request.told:
+            return
+        request.told = True
+        for owner, tell in self.listeners:
+            try:
+                tell(request)
+            except Exception as error:  # noqa: BLE001  # foreign code: the test is told, the server lives on
+                self._plugin_failed(request, owner, error)
 
     # What the public server calls
 
@@ -250,6 +298,23 @@ class Simulation:
             mounted = self.routes.mount(route, self.journal, self.clock)
             self._tell_mounted(mounted)
             return mounted
+
+    def exchange(self, old: Collection[MountedRoute], new: Collection[Route]) -> list[MountedRoute]:
+        """Put routes in the place of others, at once: no request finds neither."""
+        with self._lock:
+            for mounted in old:
+                self.routes.unmount(mounted)
+                self._route_changed(mounted)
+            return [self.mount(route) for route in new]
+
+    def listen(self, listeners: Iterable[tuple[str, Callable[[CapturedRequest], object]]]) -> None:
+        """Tell *listeners*, each with the name of its owner, of every request that ends from now on."""
+        with self._lock:
+            self.listeners += listeners
+            if self.listeners:
+                # They hear of each end when it comes, which no fast path says: the core is asked about every request.
+                self._suspend_fast_path()
+                self.journal.attended(True)
 
     def add_trouble(self, trouble: Trouble) -> None:
         """Let something go wrong on every route."""
@@ -288,6 +353,8 @@ class Simulation:
             self.accept_delay_ms = 0
             self.upload_bytes_per_s = None
             self.answers_early = False
+            if not self.is_undisturbed:
+                self._suspend_fast_path()
             self._tell_intake()
 
     def slow_accept(self, delay_ms: int) -> None:

@@ -7,6 +7,7 @@ gave the bad input, where the traceback points at the line to mend.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ class ResponseSpec:
         self.content, self.content_type = encode_body(body) if self.stream is None else (b"", self.stream.content_type)
         self.body = body
         # Filled by wire.py, which is the only one to know what an answer looks like as bytes.
-        self.wire_cache: dict[object, bytes] = {}
+        self.wire_cache: dict[object, Any] = {}
         if self.status in BODYLESS_STATUSES and body is not None:
             raise SpecError(f"body: a {self.status} answer has none (RFC 9110, section 6.4.1); leave body out")
         if isinstance(self.fault, Truncated | WrongLength | Stalled) and body is None:
@@ -257,6 +258,21 @@ class ResponseSpec:
         object.__setattr__(copy, "wire_cache", {})
         return copy
 
+    def to_httpx2(self) -> Any:
+        """
+        Return what a client of httpx2 gets for this in answer to a GET: an ``httpx2.Response``, read.
+
+        Raises:
+            SpecError: If no response holds it: a delay, a pause, a fault, a source of pieces.
+
+            MissingExtraError: If httpx2 is not installed.
+        """
+        return _as_response(self, "httpx2")
+
+    def to_httpx(self) -> Any:
+        """Return an ``httpx.Response``, as :meth:`to_httpx2` does."""
+        return _as_response(self, "httpx")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ResponseSpec) and self._identity() == other._identity()
 
@@ -278,6 +294,12 @@ class ResponseSpec:
         options = ("delay_ms", "trailers", "informational", "gzip", "pace", "fault", "early")
         parts += [f"{name}={getattr(self, name)!r}" for name in options if getattr(self, name)]
         return f"ResponseSpec({', '.join(parts)})"
+
+
+def _as_response(spec: ResponseSpec, library: str) -> Any:
+    # The one step upwards, by name and when it is asked for: a convenience of the value, whose work is that of the
+    # place where the libraries are named.
+    return importlib.import_module("api_simulator._engines._libraries").response_of(spec, library)
 
 
 def _body_to_break(fault: Truncated | WrongLength | Stalled) -> str:

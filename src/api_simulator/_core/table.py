@@ -125,6 +125,13 @@ class RouteTable:
                 return mounted if isinstance(answer, ResponseSpec) and answer.early else None
         return None
 
+    def unmount(self, mounted: MountedRoute) -> None:
+        """Forget one route; one that is not (or no longer) here changes nothing."""
+        if self._by_pattern.get(mounted.route.pattern) is mounted:
+            del self._by_pattern[mounted.route.pattern]
+            self._lookup.bucket(mounted.route.pattern.path).remove(mounted)
+            self._index = None
+
     def similar(self, path: str, count: int) -> list[MountedRoute]:
         """Return at most *count* routes by age: all if there are not more, else those most like *path*."""
         if len(self) <= count:

@@ -13,7 +13,9 @@ from typing import Literal, TypeAlias
 from api_simulator._core.messages import CapturedRequest
 from api_simulator.errors import NoRouteError, RouteError, VerificationError
 
-ProblemKind: TypeAlias = Literal["unmatched", "exhausted", "responder", "predicate", "resume", "stream"]
+ProblemKind: TypeAlias = Literal[
+    "unmatched", "exhausted", "responder", "predicate", "resume", "stream", "escaped", "plugin"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Problem:
     Attributes:
         kind: ``unmatched`` (no route), ``exhausted`` (sequence used up), ``responder`` or ``predicate``
             (the user's function failed), ``resume`` (an event stream was resumed at the wrong event),
-            ``stream`` (a body's iterator failed).
+            ``stream`` (a body's iterator failed), ``escaped`` (it was to be intercepted, and was not).
 
         request: The captured request.
 

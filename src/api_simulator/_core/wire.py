@@ -34,7 +34,7 @@ def response_bytes(spec: ResponseSpec, request: CapturedRequest) -> bytes:
     kept for HTTP/1.0); each is made at most once.
     """
     form = _Form(request.method == "HEAD", request.keep_alive, request.http_version == "1.0")
-    cached = spec.wire_cache.get(form)
+    cached: bytes | None = spec.wire_cache.get(form)
     if cached is None:
         framing = content_length(spec, len(spec.content))
         cached = head_bytes(spec, request, framing) + (b"" if form.head_only else spec.content)

@@ -519,6 +519,7 @@ class AiohttpEngine:
     """The engine that is always there."""
 
     name = "aiohttp"
+    listens = True
 
     def serve(self, listener: socket.socket, simulation: Simulation) -> AiohttpServing:
         """Serve *listener* until the result is closed."""

@@ -15,15 +15,11 @@ from api_simulator._core.actions import AskResponder, Hold, Pull
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.simulation import Simulation
-from api_simulator._core.streams import NOT_PULLED, SharedReader, SharedSource
+from api_simulator._core.streams import NOT_PULLED, SharedReader
 from api_simulator._engines._loop import LOOP_THREAD
+from api_simulator._engines._pulls import Pulls
 
 _NO_MORE: Any = object()
-#: How long the end of a server waits for the ends of async iterators that bodies were made from.
-_CANCEL_S = 1.0
-
-#: The pieces being pulled now, whichever server's clients wait for them: one spec may be on several.
-_PULLS: dict[SharedSource, asyncio.Task[None]] = {}
 
 
 class Outlet(Protocol):
@@ -48,7 +44,7 @@ class UsersCode:
     def __init__(self, loop: asyncio.AbstractEventLoop, simulation: Simulation) -> None:
         self._loop = loop
         self._simulation = simulation
-        self._pulls: set[asyncio.Task[None]] = set()
+        self._pulls = Pulls()
 
     async def ask(self, request: CapturedRequest, action: AskResponder) -> Decision:
         """Call a responder and return what follows from its answer."""
@@ -102,33 +98,19 @@ class UsersCode:
 
     async def cancel(self) -> None:
         """End what is still being pulled."""
-        if self._pulls:
-            for pull in self._pulls:
-                pull.cancel()
-            await asyncio.wait(self._pulls, timeout=_CANCEL_S)
+        await self._pulls.cancel()
 
     async def _next_piece(self, pieces: Iterator[Any] | AsyncIterator[Any] | SharedReader) -> Any:
         if isinstance(pieces, SharedReader):
             try:
                 while (piece := pieces.next()) is NOT_PULLED:
-                    await self._pulled(pieces.source)
+                    await self._pulls.pulled(pieces.source)
             except StopAsyncIteration:
                 return _NO_MORE
             return piece
         if isinstance(pieces, AsyncIterator):
             return await anext(pieces, _NO_MORE)
         return await self._in_thread(next, pieces, _NO_MORE)
-
-    async def _pulled(self, source: SharedSource) -> None:
-        """Wait for one more piece of *source* or for its end, pulled once for all who wait for it."""
-        pull = _PULLS.get(source)
-        if pull is None:
-            # A task of its own: a reader is cancelled when its client goes away, and the others read on.
-            pull = _PULLS[source] = self._loop.create_task(source.pull())
-            self._pulls.add(pull)
-            pull.add_done_callback(self._pulls.discard)
-            pull.add_done_callback(lambda _: _PULLS.pop(source))
-        await asyncio.shield(pull)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call the user's *function* on a worker thread and return or raise what it does."""

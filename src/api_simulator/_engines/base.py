@@ -8,6 +8,7 @@ parses requests, hands them in, and carries out the actions that come back.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import socket
 from dataclasses import dataclass
@@ -16,13 +17,19 @@ from typing import Literal, Protocol, TypeAlias, cast
 from api_simulator._core.simulation import Simulation
 from api_simulator.errors import EngineUnavailableError, OptionError
 
-EngineName: TypeAlias = Literal["auto", "native", "aiohttp"]
+EngineName: TypeAlias = Literal["auto", "native", "aiohttp", "inprocess"]
 
 #: Every name that may be asked for, with the module that implements it.
 ENGINE_MODULES: dict[str, str] = {
     "native": "api_simulator._engines._native.engine",
     "aiohttp": "api_simulator._engines._aiohttp",
+    "inprocess": "api_simulator._engines._inprocess",
 }
+#: Those that any client can reach, the fastest first: what ``auto`` chooses from.
+SOCKET_ENGINES = ("native", "aiohttp")
+#: Of each tuple one package is enough.
+_NEEDED_PACKAGES = {"inprocess": ("httpx2", "httpx")}
+_WITHOUT_IT = "engine='auto' and engine='aiohttp' work without it"
 ENVIRONMENT_VARIABLE = "API_SIMULATOR_ENGINE"
 
 
@@ -42,6 +49,8 @@ class Engine(Protocol):
     """A way to serve HTTP; a module of :data:`ENGINE_MODULES` has one as ``ENGINE``."""
 
     name: str
+    #: Whether the socket it gets must be listening; else it is only bound, and connecting is refused.
+    listens: bool
 
     def serve(self, listener: socket.socket, simulation: Simulation) -> Serving:
         """Serve *listener*, which the engine owns from now on, until the result is closed."""
@@ -69,7 +78,17 @@ def checked_engine_name(name: object, *, origin: str = "engine") -> str:
     """Return *name* if there is such an engine, or raise :class:`OptionError` naming *origin*."""
     if name == "auto" or name in ENGINE_MODULES:
         return str(name)
-    raise OptionError(f"{origin}: expected one of auto, {', '.join(ENGINE_MODULES)}, got {name!r}")
+    known = _with_plugins()
+    if name in known:
+        return str(name)
+    raise OptionError(f"{origin}: expected one of auto, {', '.join(known)}, got {name!r}")
+
+
+def _with_plugins() -> dict[str, str]:
+    """Return the built-in engines and those of plug-ins, which are looked for only when a name is not built in."""
+    from api_simulator import plugins
+
+    return plugins.engines(ENGINE_MODULES)
 
 
 def open_engine(name: str | None = None) -> Engine:
@@ -88,23 +107,37 @@ def open_engine(name: str | None = None) -> Engine:
     if name is None:
         name = checked_engine_name(os.environ.get(ENVIRONMENT_VARIABLE) or "auto", origin=ENVIRONMENT_VARIABLE)
     wanted = checked_engine_name(name)
-    candidates = list(ENGINE_MODULES) if wanted == "auto" else [wanted]
-    for candidate in candidates:
-        if _problem(candidate) is None:
-            return cast("Engine", importlib.import_module(ENGINE_MODULES[candidate]).ENGINE)
-    from api_simulator._engines._native import _library
+    problem: str | None = None
+    for candidate in SOCKET_ENGINES if wanted == "auto" else (wanted,):
+        problem = _problem(candidate)
+        if problem is None:
+            return cast("Engine", importlib.import_module(_module_of(candidate)).ENGINE)
+    raise EngineUnavailableError(f"engine {wanted!r} is not available: {problem}; {_WITHOUT_IT}")
 
-    _library.load()
-    raise EngineUnavailableError(f"engine {wanted!r} is not available")
+
+def _module_of(name: str) -> str:
+    return ENGINE_MODULES[name] if name in ENGINE_MODULES else _with_plugins()[name]
 
 
 def _problem(name: str) -> str | None:
     """Return why an engine cannot be used here, None if it can."""
-    if name != "native":
-        return None
-    from api_simulator._engines._native import _library
+    module = _module_of(name)
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        # Not even the package that the module would be in.
+        found = False
+    if not found:
+        return f"there is no module {module}"
+    packages = _NEEDED_PACKAGES.get(name, ())
+    if packages and not any(importlib.util.find_spec(package) is not None for package in packages):
+        extras = " or ".join(f"api-simulator[{package}]" for package in packages)
+        return f"neither {' nor '.join(packages)} is there; install {extras}"
+    if name == "native":
+        from api_simulator._engines._native import _library
 
-    return _library.problem()
+        return _library.problem()
+    return None
 
 
 def engine_statuses() -> list[EngineStatus]:
@@ -113,9 +146,9 @@ def engine_statuses() -> list[EngineStatus]:
     return [EngineStatus(name, problem is None, problem or f"module {ENGINE_MODULES[name]}") for name, problem in found]
 
 
-def bind_listener(host: str, port: int) -> socket.socket:
+def bind_listener(host: str, port: int, *, listens: bool = True) -> socket.socket:
     """
-    Return a listening socket on *host* and *port* (0: any free one).
+    Return a socket on *host* and *port* (0: any free one), listening or only bound.
 
     Python owns the listener, whichever engine serves it: the port is known and taken before an
     engine starts, so there is no race for it.
@@ -127,7 +160,8 @@ def bind_listener(host: str, port: int) -> socket.socket:
             # Without it a fixed port stays taken for a minute after a server on it was closed (TIME_WAIT).
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        if listens:
+            listener.listen(1024)
         listener.setblocking(False)
     except BaseException:
         listener.close()

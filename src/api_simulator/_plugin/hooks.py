@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from api_simulator._core import live, timeline
+from api_simulator._plugin.parity import RUN
 from api_simulator._plugin.session import marker_options, new_state, session_of, state_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     __tracebackhide__ = True
     state = new_state(item)
     state.marked = marker_options(item)
+    parity = item.stash.get(RUN, None)
+    if parity is not None:
+        state.marked["engine"] = parity.engine
     try:
         return (yield)
     except BaseException:
@@ -140,10 +144,13 @@ def _untouched(name: str, value: object) -> str:
     return f"{name} was never put on PATH, so another program of its name was found, or none: use `with {name}:`"
 
 
-def reported(item: pytest.Item, report: pytest.TestReport) -> None:
+def reported(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     """Complete the report of a phase, and forget what is known about a test that is over."""
     if report.failed:
         explain(item, report)
+    parity = item.stash.get(RUN, None)
+    if parity is not None:
+        parity.note(report, call, state_of(item))
     state_of(item).verdict = ""
     if report.when == "teardown":
         # An item lives as long as the session; its servers and their journals must not.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Ports of ended tests that stay bound, so that a late request is told to its own test.
 KEPT_PORTS = 64
 MARKER = "api_simulator"
-_MARKER_OPTIONS = ("strict", "engine")
+_MARKER_OPTIONS = ("strict", "engine", "parity")
 
 
 # Settings
@@ -37,9 +37,9 @@ def marker_options(item: pytest.Item) -> dict[str, Any]:
     unknown = [repr(value) for value in marker.args] + [name for name in marker.kwargs if name not in _MARKER_OPTIONS]
     if unknown:
         pytest.fail(f"{where} has no option {unknown[0]}; it takes {', '.join(_MARKER_OPTIONS)}", pytrace=False)
-    strict = marker.kwargs.get("strict", True)
-    if not isinstance(strict, bool):
-        pytest.fail(f"{where}: strict is True or False, got {strict!r}", pytrace=False)
+    for name in ("strict", "parity"):
+        if not isinstance(marker.kwargs.get(name, True), bool):
+            pytest.fail(f"{where}: {name} is True or False, got {marker.kwargs[name]!r}", pytrace=False)
     return dict(marker.kwargs)
 
 
@@ -50,7 +50,7 @@ def _is_strict(config: pytest.Config, marked: dict[str, Any]) -> bool:
     return option == "yes" if option is not None else bool(config.getini("api_simulator_strict"))
 
 
-def _engine_name(config: pytest.Config, marked: dict[str, Any]) -> str:
+def engine_name(config: pytest.Config, marked: dict[str, Any]) -> str:
     """Return the engine by precedence: marker, command line, environment, ini."""
     __tracebackhide__ = True
     choices = [
@@ -85,7 +85,7 @@ class Session:
         options.setdefault("unused", self.config.getini("api_simulator_unused"))
         options.setdefault("seed", self.config.getoption("api_simulator_seed"))
         if options.get("engine") is None:
-            options["engine"] = _engine_name(self.config, marked)
+            options["engine"] = engine_name(self.config, marked)
         engine = open_engine(options["engine"])
         if engine not in self._engines:
             # One hold per engine and session: from now on a server costs a listener, not a thread.

@@ -34,9 +34,13 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     """
     A stand-in for the ``claude`` program: a real executable that prints what it was told to.
 
-    It accepts any arguments, never waits for standard input unless told to, and each invocation plays the
-    whole script. The executable is in place as soon as somebody asks for it; what is announced later is
-    on disk when the announcing call returns, and holds for every invocation that begins after it.
+    Either messages are printed as they are (:meth:`add_message`), or a session is played by the model's moves
+    (:meth:`on_prompt`, :meth:`turn`, :meth:`answer`), from which all records follow.
+
+    It accepts any arguments, waits for standard input only if told to or if a host sends messages there
+    (``--input-format stream-json``), and each invocation plays the whole script. The executable is in place as
+    soon as somebody asks for it; what is announced later is on disk when the announcing call returns, and holds
+    for every invocation that begins after it.
 
     For one index things come in this order, whatever the order of the calls:
 
@@ -54,7 +58,8 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     Session transcripts are written where the invocation's environment says (``CLAUDE_CONFIG_DIR``, else
     ``HOME``) if it differs there from the test process's environment, as that was at the last change of the
     script, ``with`` or :meth:`run`; else into a folder of the fake's own. So a test never writes into the home
-    of the person who runs it; :meth:`session_log_dir` says where they are.
+    of the person who runs it; :meth:`session_log_dir` says where they are. A session that is played by moves takes a
+    place like the test process's own too, unless it is the account's home or shows that the real program is used there.
 
     Args:
         seed: Determines ids and jitter; the same seed gives the same output.
@@ -107,6 +112,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
         Raises:
             ScriptError: If it is not a dict, or JSON cannot hold it; the text has the path to the part.
         """
+        self._require_no_session("add_message")
         self._plan.add_messages([message])
         self._written()
 
@@ -134,6 +140,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
         messages: list[Mapping[str, object]] = []
         for given in records:
             messages += [given] if isinstance(given, Mapping) else list(given)
+        self._require_no_session("add")
         self._plan.add_messages(messages, built=True)
         self._written()
 
@@ -172,11 +179,21 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
         self._sessions.answer(function)
 
     def _require_no_messages(self, call: str) -> None:
-        if self._plan.messages:
-            raise ScriptError(
-                f"{call}(): this fake prints messages that are given as they are, and a session makes its own; "
-                "use two fakes, or Turn.record() for a record of your own"
-            )
+        if self._plan.is_empty:
+            return
+        raise ScriptError(
+            f"{call}(): this fake has messages that are printed as they are, or faults for them, and a session makes "
+            "its own messages; use two fakes, or Turn.record() for a record of your own"
+        )
+
+    def _require_no_session(self, call: str) -> None:
+        if self._sessions.is_empty:
+            return
+        name = call if "(" in call else f"{call}()"
+        raise ScriptError(
+            f"{name}: this is for messages that are printed as they are, and this fake plays a session by moves; "
+            "say it by a move there: record(), write(), wait(), api_retry(), exit(), hang()"
+        )
 
     def inject_api_retry(
         self,
@@ -237,6 +254,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
 
     def truncate_after(self, n: int) -> None:
         """Print the first *n* messages only, then exit with 1."""
+        self._require_no_session("truncate_after")
         self._plan.truncate_at = _index(f"truncate_after({n!r})", n)
         self._written()
 
@@ -249,6 +267,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
     def set_exit_code(self, code: int) -> None:
         """Print everything, then exit with *code* (0 to 255)."""
         _require_no(f"set_exit_code({code!r})", exit_code_problem(code))
+        self._require_no_session("set_exit_code")
         self._plan.exit_code = code
         self._written()
 
@@ -258,6 +277,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
 
         It is one process: killing it closes its pipes at once. What is scripted after the result never comes.
         """
+        self._require_no_session("hang_after_result")
         self._plan.hangs = True
         self._written()
 
@@ -276,6 +296,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
 
             seed: Determines which.
         """
+        self._require_no_session("cut_points")
         return cut_points(self._plan.stream(is_fixed=True), offsets=offsets, seed=seed)
 
     def cut_at(self, point: CutPoint | str | None) -> None:
@@ -289,6 +310,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
         Raises:
             ScriptError: If there is no such place.
         """
+        self._require_no_session("cut_at")
         chosen = CutPoint.parse(point) if isinstance(point, str) else point
         if chosen is not None:
             cut_steps(self._plan.stream(is_fixed=True), chosen)
@@ -398,6 +420,7 @@ class FakeClaudeCLI(StagedProgram[SessionResult], Behaviours):
             answers.close()
 
     def _announce(self, fault: Fault) -> None:
+        self._require_no_session(fault.call)
         self._plan.announce(fault)
         self._written()
 

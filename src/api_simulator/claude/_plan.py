@@ -142,6 +142,12 @@ class Plan:
         self.message_steps.append((record, printed) if record else (printed,))
         self.messages.append(message)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was announced."""
+        said = (self.messages, self.faults, self.hangs, self.cut is not None)
+        return not any(said) and self.truncate_at is None and self.exit_code is None
+
     def announce(self, fault: Fault) -> None:
         """Add *fault*; it replaces an earlier one of its kind at its place, except that retries add up."""
         if fault.kind != "retries":

@@ -12,12 +12,12 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from api_simulator import __version__
+from api_simulator import __version__, plugins
 from api_simulator.cli._outcome import Outcome
-from api_simulator.errors import ApiSimulatorError
+from api_simulator.errors import ApiSimulatorError, PluginError
 
 USAGE_ERROR = 2
 
@@ -31,6 +31,7 @@ _COMMANDS = {
     "replay": ("_replay", "play a recording, or run a command against it"),
     "show": ("_show", "show a recording as a timeline"),
     "diff": ("_diff", "compare two recordings"),
+    "serve": ("_serve", "serve fake services, or the routes of a file, until SIGTERM or SIGINT"),
     "scan": ("_scan", "look for secrets in files and folders"),
 }
 
@@ -50,7 +51,24 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"api_simulator.cli.{_COMMANDS[name][0]}")
 
 
-def _parser(arguments: Sequence[str]) -> _Parser:
+def _of_plugins() -> dict[str, Any]:
+    """Return the commands that plug-ins offer, as modules; one that cannot be imported is left out and told."""
+    modules = {}
+    for name, place in plugins.commands({name: place for name, (place, _) in _COMMANDS.items()}).items():
+        if name in _COMMANDS:
+            continue
+        try:
+            module = importlib.import_module(place)
+            if not (isinstance(module.HELP, str) and callable(module.run)):
+                raise PluginError("HELP is text and run a function")
+        except Exception as error:  # noqa: BLE001  # a foreign module
+            print(f"api-simulator: command {name!r} ({place}) is left out: {error!r}", file=sys.stderr)
+        else:
+            modules[name] = module
+    return modules
+
+
+def _parser(arguments: Sequence[str], foreign: Mapping[str, Any]) -> _Parser:
     # Help and version are ours: argparse would print them at once, and never as JSON. An abbreviated flag is none,
     # because --json is also looked for in command lines that cannot be parsed.
     plain: dict[str, Any] = {"add_help": False, "allow_abbrev": False}
@@ -59,11 +77,12 @@ def _parser(arguments: Sequence[str]) -> _Parser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_common(parser)
-    for name, (_, text) in _COMMANDS.items():
+    helps = {name: text for name, (_, text) in _COMMANDS.items()} | {name: each.HELP for name, each in foreign.items()}
+    for name, text in helps.items():
         command = commands.add_parser(name, help=text, description=text, **plain)
         command.set_defaults(parser=command)
         _add_common(command)
-        if name in arguments and hasattr(module := _module(name), "add_arguments"):
+        if name in arguments and hasattr(module := foreign.get(name) or _module(name), "add_arguments"):
             module.add_arguments(command)
     return parser
 
@@ -84,7 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     end = arguments.index("--") if "--" in arguments else len(arguments)
     arguments, following = arguments[:end], arguments[end:]
-    parser = _parser(arguments)
+    try:
+        foreign = _of_plugins()
+    except PluginError as error:
+        problem = {"type": type(error).__name__, "message": str(error)}
+        value = {"ok": False, "error": problem}
+        return _print(value, f"api-simulator: {error}", 1, as_json="--json" in arguments)
+    parser = _parser(arguments, foreign)
     try:
         options = parser.parse_args(arguments)
         options.argv = following[1:]
@@ -95,8 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             value = {"ok": True, "version": __version__}
             return _print(value, f"api-simulator {__version__}", 0, as_json=options.json)
         if options.command is None:
-            raise _UsageError(f"a command is missing: {', '.join(_COMMANDS)}\n{parser.format_usage().strip()}")
-        module = _module(options.command)
+            known = ", ".join([*_COMMANDS, *foreign])
+            raise _UsageError(f"a command is missing: {known}\n{parser.format_usage().strip()}")
+        module = foreign.get(options.command) or _module(options.command)
         if following and not getattr(module, "TAKES_COMMAND", False):
             raise _UsageError(f"{options.command} takes no command after --\n{options.parser.format_usage().strip()}")
     except _UsageError as error:
@@ -109,8 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         problem = {"type": type(error).__name__, "message": str(error)}
         outcome = Outcome(False, f"api-simulator: {error}", {"error": problem})
     value = {"ok": outcome.ok, **outcome.value}
-    status = outcome.status if outcome.status is not None else 0 if outcome.ok else 1
-    return status if outcome.is_said else _print(value, outcome.text, status, as_json=options.json)
+    # A plug-in's outcome has ok, text and value; the rest is for commands of this package.
+    chosen: int | None = getattr(outcome, "status", None)
+    status = chosen if chosen is not None else 0 if outcome.ok else 1
+    return status if getattr(outcome, "is_said", False) else _print(value, outcome.text, status, as_json=options.json)
 
 
 def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:

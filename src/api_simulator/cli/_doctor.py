@@ -12,14 +12,14 @@ import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 
-from api_simulator import __version__
+from api_simulator import __version__, plugins
 from api_simulator._engines.base import engine_statuses, open_engine
 from api_simulator.cli._outcome import Outcome
 from api_simulator.errors import ApiSimulatorError
 from api_simulator.process import _stand_in
 
 #: Distributions that make a feature available, with the extra that installs them.
-_OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp"}
+_OPTIONAL = {"httpx2": "httpx2", "httpx": "httpx", "respx": "httpx", "fastmcp": "mcp", "PyYAML": "yaml"}
 
 
 def run(_options: argparse.Namespace) -> Outcome:
@@ -39,6 +39,7 @@ def run(_options: argparse.Namespace) -> Outcome:
             "pytest does not load the plugin: no distribution registers the entry point pytest11 'api_simulator'; "
             "install the package (its source folder on the path is not enough)"
         )
+    services = _services(problems)
     programs = "yes" if os.name == "posix" else f"no: fake programs need a POSIX system, this is {sys.platform}"
     try:
         stand_in = _stand_in_text()
@@ -57,10 +58,26 @@ def run(_options: argparse.Namespace) -> Outcome:
         "engines": engines,
         "packages": packages,
         "fake_programs": programs,
+        "services": services,
         "stand_in": stand_in,
         "problems": problems,
     }
     return Outcome(not problems, _text(value), value)
+
+
+def _services(problems: list[str]) -> str:
+    """Return the names of the fake services, and add what is wrong with plug-ins to *problems*."""
+    from api_simulator.services import service_class, service_names
+
+    names = []
+    try:
+        names = service_names()
+        for name in names:
+            service_class(name)
+    except ApiSimulatorError as error:
+        problems.append(str(error))
+    problems += plugins.failures()
+    return ", ".join(names) or "none"
 
 
 def _stand_in_text() -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from api_simulator._core import live
 from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES
@@ -19,8 +20,12 @@ from api_simulator._core.simulation import Simulation
 from api_simulator._core.timeline import TimelineEvent
 from api_simulator._engines.base import Engine, Serving, bind_listener, checked_engine_name, open_engine
 from api_simulator.errors import OptionError, PortInUseError, RouteError, ServerStateError, WaitTimeoutError
+from api_simulator.http._in_process import InProcess
 from api_simulator.http._registration import Registration
 from api_simulator.http._verification import Verification
+
+if TYPE_CHECKING:
+    from api_simulator._engines._inprocess import InProcessServing
 
 
 class ServerUrl(str):
@@ -35,7 +40,7 @@ class ServerUrl(str):
         return f"{self}{path}"
 
 
-class MockHttpServer(Registration, Verification):
+class MockHttpServer(Registration, Verification, InProcess):
     """
     A real HTTP server on a real port that answers as it is told and remembers what it was asked.
 
@@ -44,8 +49,9 @@ class MockHttpServer(Registration, Verification):
     the block raised already.
 
     Args:
-        engine: ``"auto"`` (the fastest installed), ``"native"`` or ``"aiohttp"``; None asks the
-            environment variable ``API_SIMULATOR_ENGINE``.
+        engine: ``"auto"`` (the fastest installed), ``"native"`` or ``"aiohttp"``; ``"inprocess"`` answers
+            clients of httpx2 and httpx without a socket. None asks the environment variable
+            ``API_SIMULATOR_ENGINE``.
 
         host: The address to bind; only this machine can connect by default.
 
@@ -99,6 +105,7 @@ class MockHttpServer(Registration, Verification):
         )
         self._engine: Engine | None = None
         self._serving: Serving | None = None
+        self._without_socket: InProcessServing | None = None
         self._url: ServerUrl | None = None
 
     # Life cycle
@@ -117,9 +124,14 @@ class MockHttpServer(Registration, Verification):
         if self._url is not None:
             state = "is running" if self._serving is not None else "was closed; make a new one"
             raise ServerStateError(f"start: this server {state}")
+        from api_simulator import plugins
+
         self._engine = open_engine(self._engine_name)
+        # Here, where a server begins, and not at its first request: looking for plug-ins takes some milliseconds.
+        self.simulation.unmatched_answers += plugins.unmatched_answerers()
+        self.simulation.listen(plugins.listeners(self.simulation.name))
         try:
-            listener = bind_listener(self._host, self._port)
+            listener = bind_listener(self._host, self._port, listens=self._engine.listens)
         except OSError as error:
             raise _bind_error(error, self._host, self._port) from None
         port = listener.getsockname()[1]
@@ -136,6 +148,8 @@ class MockHttpServer(Registration, Verification):
             # First of all: it refuses when it is called from the server's own thread, and the server stays as it is.
             self._serving.close()
             self._serving = None
+            if self._without_socket is not None:
+                self._without_socket.close()
         live.closed(self)
 
     def retire(self, on_late: Callable[[CapturedRequest], None]) -> None:
@@ -147,8 +161,20 @@ class MockHttpServer(Registration, Verification):
         """
         self.simulation.retire(on_late)
         live.closed(self)
-        if self._serving is not None:
-            self._serving.drop_connections()
+        for serving in (self._serving, self._without_socket):
+            if serving is not None:
+                serving.drop_connections()
+
+    def _in_process(self) -> InProcessServing:
+        from api_simulator._engines._inprocess import InProcessServing
+
+        if self._serving is None:
+            raise ServerStateError("in-process: the server is not running; use it in a with block, or call start()")
+        if isinstance(self._serving, InProcessServing):
+            return self._serving
+        if self._without_socket is None:
+            self._without_socket = InProcessServing(self.simulation)
+        return self._without_socket
 
     def __enter__(self) -> MockHttpServer:
         return self if self._serving is not None else self.start()

@@ -22,8 +22,7 @@ ABI_VERSION = 1
 PATH_VARIABLE = "API_SIMULATOR_NATIVE_LIBRARY"
 
 _HOW_TO_GET_IT = (
-    "install a wheel for this platform, or install from source with cargo on PATH and API_SIMULATOR_NATIVE=require; "
-    "engine='auto' and engine='aiohttp' work without it"
+    "install a wheel for this platform, or install from source with cargo on PATH and API_SIMULATOR_NATIVE=require"
 )
 
 
@@ -54,8 +53,9 @@ def load() -> tuple[Any, Any]:
 
 
 def problem() -> str | None:
-    """Return why the library cannot be used, None if it can."""
-    return _loaded(library_path())[2]
+    """Return why the library cannot be used and what helps, None if it can be used."""
+    problem = _loaded(library_path())[2]
+    return None if problem is None else f"{problem}; {_HOW_TO_GET_IT}"
 
 
 def left_out(beside: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from api_simulator._core.decide import Decision
@@ -54,6 +55,10 @@ class NativeServing:
         self._closed = False
         # Requests that the journal has and whose end is still to come, by their number in the library.
         self._unfinished: dict[int, CapturedRequest] = {}
+        # Those of them that have ended, and of which listeners are still to hear.
+        self._ended_unheard: deque[CapturedRequest] = deque()
+        # Held while they hear of it, so that a server which is closed has told them everything.
+        self._telling = threading.Lock()
         # Requests that were answered by their heads.
         self._without_body: dict[int, CapturedRequest] = {}
         self._handed_off: HandedOff | None = None
@@ -82,6 +87,7 @@ class NativeServing:
             journal.undrained = self._undrained
             simulation.connections.elsewhere = self._connection_counts
             simulation.use_fast_path(self._fast_path)
+            self._attended(waiting=False)
 
     # What the journal asks for
 
@@ -104,7 +110,8 @@ class NativeServing:
                 self.simulation.journal.wake_waiters()
 
     def _attended(self, waiting: bool) -> None:  # noqa: FBT001  # the form of a callback
-        self.handle("asim_set", _WATCH, waiting)
+        # Listeners wait for every end, as long as the server lives.
+        self.handle("asim_set", _WATCH, waiting or bool(self.simulation.listeners))
 
     def _undrained(self) -> int | None:
         count = self.handle("asim_count", 0)
@@ -117,6 +124,7 @@ class NativeServing:
         """Take in what happened, on the poller's thread."""
         try:
             self.drain()
+            self._tell_of_ends()
             # Connections that come and go leave no record.
             self.simulation.journal.wake_waiters()
         except BaseException:  # noqa: BLE001  # the thread serves others too
@@ -202,6 +210,14 @@ class NativeServing:
             request.aborted_ns = record.aborted_ns
         if record.aborted_ns or record.answered_ns:
             del self._unfinished[record.sequence]
+            if self.simulation.listeners:
+                self._ended_unheard.append(request)
+
+    def _tell_of_ends(self) -> None:
+        """Let listeners hear what has ended: not while it is taken in, which is done with the lock held."""
+        with self._telling:
+            while self._ended_unheard:
+                self.simulation.ended(self._ended_unheard.popleft())
 
     def _with_users_code(self) -> HandedOff:
         if self._handed_off is None:
@@ -233,6 +249,7 @@ class NativeServing:
             return
         self.handle("asim_close")
         self.drain()
+        self._tell_of_ends()
         if self._handed_off is not None:
             self._handed_off.close()
         POLLER.remove(self._number)

@@ -15,6 +15,7 @@ class NativeEngine:
     """The engine that does not need the GIL."""
 
     name = "native"
+    listens = True
 
     def serve(self, listener: socket.socket, simulation: Simulation) -> NativeServing:
         """Serve *listener* until the result is closed."""

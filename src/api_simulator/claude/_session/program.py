@@ -147,6 +147,10 @@ class Program:
         return os.path.join(os.fsdecode(self._player.cwd), folder)
 
     def _refuse_resume(self, text: str) -> NoReturn:
+        if self._options.value("--input-format") == "stream-json":
+            # The real program takes a second to start: by then its host has sent the first line. One that finds its
+            # program gone before that tells another story.
+            self._select([0], _HOST_PATIENCE_S)
         records = Records(seed=self._script.seed, profile=self._script.cli_version)
         if self._options.output_format == "stream-json" and records.profile.startup_error_on_stdout:
             self._player.put(1, encode(records.startup_error(text)))
@@ -311,6 +315,10 @@ class Program:
         with open(path + b".script", "rb") as file:
             answer = json.load(file)
         session.answered(answer)
+
+
+#: How long a host is given to send its first line to a program that is about to refuse.
+_HOST_PATIENCE_S = 1.0
 
 
 def _now_ms() -> float:

@@ -1,0 +1,1 @@
+"""A fake weather service for api-simulator."""

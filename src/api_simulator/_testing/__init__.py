@@ -1,0 +1,3 @@
+"""
+What ``api_simulator.testing`` offers, a file for each kind of check.
+"""
