@@ -21,14 +21,15 @@ help: ## show this list
 demo: $(ready) ## install, then run examples/demo.py
 	@$(python) examples/demo.py
 
-native: ## build the native stand-in of fake programs into the source tree, if cargo is there
-	@sh tools/build_stand_in.sh
-
 # Four workers on any machine: most of a test's time is waiting, and one number makes runs comparable.
 test: $(ready) native ## run the tests in random order, with branch coverage and its gate
 	@$(python) -m pytest -n 4 --dist worksteal --cov $(PYTEST_ARGS)
 
-soak: $(ready) ## run the long tests that look for leaks and races
+# In place, for this working copy. Quick when nothing has changed, and says why it cannot where there is no cargo.
+native: $(ready) ## build the native engine and the native stand-in, where cargo is there
+	@$(python) hatch_build.py
+
+soak: $(ready) native ## run the long tests that look for leaks and races
 	@$(python) -m pytest -m soak $(PYTEST_ARGS)
 
 # Seconds for each of the targets of tests/fuzz.
@@ -46,7 +47,7 @@ check: $(ready) ## format, lint, types, import layers, Rust
 	@sh tools/check_rust.sh
 	@echo "check: ok"
 
-bench: .venv-bench/.ready ## measure against peers (in .venv-bench)
+bench: .venv-bench/.ready native ## measure against peers (in .venv-bench)
 	@.venv-bench/bin/python -m bench
 
 campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
@@ -69,11 +70,11 @@ oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the S
 	@.venv-oldsdk/bin/python -m pytest tests/services/test_anthropic_sdk.py $(PYTEST_ARGS)
 
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
-.venv/.ready: requirements/dev.txt pyproject.toml tools/make_venv.sh
-.venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml tools/make_venv.sh
-.venv-bench/.ready: requirements/bench.txt pyproject.toml tools/make_venv.sh
-.venv-lowest/.ready: requirements/lowest.txt pyproject.toml tools/make_venv.sh
-.venv-oldsdk/.ready: requirements/oldsdk.txt pyproject.toml tools/make_venv.sh
+.venv/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-bench/.ready: requirements/bench.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-lowest/.ready: requirements/lowest.txt pyproject.toml hatch_build.py tools/make_venv.sh
+.venv-oldsdk/.ready: requirements/oldsdk.txt pyproject.toml hatch_build.py tools/make_venv.sh
 
 .venv/.ready .venv-bench/.ready .venv-fuzz/.ready .venv-lowest/.ready .venv-oldsdk/.ready:
 	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"

@@ -114,9 +114,9 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def wrk(port: int, path: str, seconds: int) -> WrkRun:
-    """Load a server by 32 connections from two threads."""
-    command = ["wrk", "-c32", "-t2", f"-d{seconds}", f"http://127.0.0.1:{port}{path}"]
+def wrk(port: int, path: str, seconds: int, *, connections: int = 32) -> WrkRun:
+    """Load a server by so many connections from two threads, or from one if there is one connection."""
+    command = ["wrk", f"-c{connections}", f"-t{min(2, connections)}", f"-d{seconds}", f"http://127.0.0.1:{port}{path}"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     if rate is None:

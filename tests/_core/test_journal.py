@@ -370,3 +370,34 @@ def test_records_from_many_threads_are_all_counted(journal):
 
     assert journal.count() == 1600
     assert [request.number for request in journal.requests()] == list(range(1, 1601))
+
+
+def test_requests_that_were_dropped_elsewhere_are_counted():
+    journal = Journal()
+    with journal.changed:
+        journal.count_dropped("GET", "/a", 3)
+        journal.count_dropped("GET", "/b", 1)
+
+    assert (journal.count(), journal.count("GET", "/a"), journal.count("GET"), journal.dropped) == (4, 3, 4, 4)
+
+
+def test_a_total_needs_nothing_to_be_handed_over():
+    drained = []
+    journal = Journal(drain=lambda: drained.append(1))
+    journal.undrained = lambda: 7
+
+    assert journal.count() == 7
+    assert drained == []
+    journal.undrained = lambda: None
+    assert journal.count() == 0
+    assert drained == [1]
+
+
+def test_who_waits_is_told():
+    told: list[bool] = []
+    journal = Journal()
+    journal.attended = told.append
+
+    journal.wait_until(lambda: True, timeout_s=1)
+
+    assert told == [True, False]

@@ -34,7 +34,9 @@ def test_empty_environment_variable_means_auto(monkeypatch):
     any(status.name == "native" and status.available for status in engine_statuses()), reason="native is installed"
 )
 def test_engine_that_is_not_installed_says_what_was_looked_at():
-    with pytest.raises(EngineUnavailableError, match=r"'native' is not installed.*_engines\._native.*engine='aiohttp'"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"'native' is not available: .*_engines\._native.*engine='aiohttp'"
+    ):
         open_engine("native")
 
 

@@ -19,12 +19,6 @@ ENGINE_CAPABILITIES = {name: frozenset(CAPABILITIES) for name in SOCKET_ENGINES}
 ENGINE_CAPABILITIES["inprocess"] = frozenset({"raw-bytes"})
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--require-engine", action="append", default=[], metavar="NAME", help="fail, not skip, where NAME is absent"
-    )
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "requirement(*ids): the requirements of the manifest that a test proves")
 
@@ -33,11 +27,7 @@ def pytest_configure(config):
 def engine(request):
     """The name of an engine that is installed and can do what the test's requirements need."""
     name = request.param
-    status = next(status for status in engine_statuses() if status.name == name)
-    if not status.available:
-        if name in request.config.getoption("--require-engine", default=[]):
-            pytest.fail(f"engine {name} is required: {status.detail}", pytrace=False)
-        pytest.skip(f"engine {name} is {status.detail}")
+    check_available(name, request.config)
     for requirement_id in requirement_ids(request.node):
         required = REQUIREMENTS[requirement_id]
         if missing := set(required.needs) - ENGINE_CAPABILITIES[name]:
@@ -45,6 +35,26 @@ def engine(request):
         if name in required.deviations:
             pytest.skip(f"engine {name} deviates: {required.deviations[name]}")
     return name
+
+
+def check_available(name, config):
+    """Skip the test if an engine is absent, or fail it if that engine is required."""
+    status = next(status for status in engine_statuses() if status.name == name)
+    if not status.available:
+        if name in config.getoption("--require-engine", default=[]):
+            pytest.fail(f"engine {name} is required: {status.detail}", pytrace=False)
+        pytest.skip(f"engine {name} is absent: {status.detail}")
+
+
+@pytest.fixture
+def both(request):
+    """A server of the reference engine and one of the native engine, for tests that compare them."""
+    check_available("native", request.config)
+    with (
+        MockHttpServer(engine="aiohttp", strict=False) as reference,
+        MockHttpServer(engine="native", strict=False) as native,
+    ):
+        yield reference, native
 
 
 def requirement_ids(item):

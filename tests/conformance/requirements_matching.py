@@ -212,6 +212,13 @@ _PARSING = (
         "parse:body:chunked", "A chunked body is read to its end, in pieces of any size.", "RFC 9112 7.1", _PARSER
     ),
     Requirement("parse:body:chunk-details", "Chunk extensions and trailers are read over.", "RFC 9112 7.1", _PARSER),
+    Requirement(
+        "parse:body:trailers-apart",
+        "Trailers of one request are no fields of the next.",
+        "RFC 9112 7.1.2",
+        _PARSER,
+        {"aiohttp": "its parser gives the trailers of a body to the request that comes in the same packet"},
+    ),
     Requirement("parse:body:none", "Without length or coding there is no body.", "RFC 9112 6.3", _PARSER),
     Requirement("parse:pipeline:order", "Pipelined requests are answered in their order.", "RFC 9112 9.3.2", _PARSER),
     Requirement(
@@ -254,6 +261,17 @@ _PARSING = (
         _PARSER,
     ),
     Requirement(
+        "parse:syntax:exact-line",
+        "Between method, target and version is one space each, and none of the three is left out.",
+        "RFC 9112 3",
+        _PARSER,
+    ),
+    Requirement(
+        "parse:refusal:in-time",
+        "What can be no request is malformed when its head ends, or when the connection does; it may be earlier.",
+        needs=_PARSER,
+    ),
+    Requirement(
         "parse:refusal:answer", "What is refused gets 400 and the end of its connection.", "RFC 9112 9.6", _PARSER
     ),
     Requirement("parse:refusal:kept", "What is refused is kept as malformed, with the reason.", needs=_PARSER),
@@ -261,6 +279,10 @@ _PARSING = (
         "parse:refusal:others-unhurt", "A refusal takes nothing with it that came before or elsewhere.", needs=_PARSER
     ),
     Requirement("parse:refusal:slow-parser", "What one parser refuses no other accepts by leniency.", needs=_PARSER),
+    Requirement("engines:requests:same", "Engines read the same requests from the same bytes.", needs=_PARSER),
+    Requirement(
+        "engines:programs:same", "Engines give the same answers, byte for byte, and record the same.", needs=_PARSER
+    ),
     Requirement(
         "parse:end:inside-request", "A request cut off by its client is malformed, not captured.", needs=_PARSER
     ),

@@ -62,6 +62,13 @@ def test_extensions_and_trailers_are_read_over(server, chunks):
     assert bodies(server, CHUNKED + chunks + GET) == [b"abc", b""]
 
 
+@requirement("parse:body:trailers-apart")
+def test_trailers_of_one_request_are_no_fields_of_the_next(server):
+    send_raw(server, CHUNKED + b"3\r\nabc\r\n0\r\nTrailer-Field: 1\r\n\r\n" + GET)
+
+    assert "trailer-field" not in server.get_requests()[1].headers
+
+
 @requirement("parse:body:none")
 @pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH", b"DELETE", b"GET"])
 def test_without_length_there_is_no_body(server, method):
@@ -355,6 +362,22 @@ def test_a_request_without_its_one_host_is_refused(server, data):
 @refused("parse:syntax:request-line")
 def test_a_line_that_is_no_request_line_is_refused(server, data):
     check_refusal(server, data)
+
+
+@requirement("parse:syntax:exact-line")
+@pytest.mark.parametrize("line", [b"GET  / HTTP/1.1", b"GET /  HTTP/1.1", b"GET /", b"GET /HTTP/1.1"])
+def test_a_request_line_has_three_parts_and_two_spaces(server, line):
+    check_refusal(server, line + b"\r\nHost: x\r\n\r\n")
+
+
+@requirement("parse:refusal:in-time")
+@pytest.mark.parametrize("begun", [b"G(T / HTTP/1.1\r\nHost: x\r\n", b"\x16\x03\x01 hello", b"GET / HTTQ\r\n"])
+def test_what_can_be_no_request_is_malformed_at_the_end_of_the_connection_at_the_latest(server, begun):
+    answers = send_raw(server, begun)
+    server.wait_until(lambda: server.malformed)
+
+    assert answers == b"" or answers.startswith(b"HTTP/1.1 400 ")
+    assert (len(server.malformed), server.request_count()) == (1, 0)
 
 
 @requirement("parse:syntax:host")

@@ -150,7 +150,7 @@ def test_a_running_server_names_its_engine(server):
 def test_an_engine_that_is_not_installed_is_named_and_leaves_nothing_behind(absent):
     server = MockHttpServer(engine=absent)
 
-    with pytest.raises(EngineUnavailableError, match=rf"engine '{absent}' is not installed.*use engine='aiohttp'"):
+    with pytest.raises(EngineUnavailableError, match=rf"engine '{absent}' is not available: .*engine='aiohttp'"):
         server.start()
 
     assert server not in live.everything()

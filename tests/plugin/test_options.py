@@ -66,8 +66,9 @@ def test_marker_beats_command_line_beats_environment_beats_ini(suite, monkeypatc
         result.stdout.fnmatch_lines([f"E *got '{found}'"])
 
 
-def test_wrong_marker_is_refused(suite):
+def test_wrong_marker_is_refused(suite, monkeypatch):
     """An option that does not exist, a positional one or a wrong value fails the test and says what is allowed."""
+    monkeypatch.setenv("API_SIMULATOR_NATIVE_LIBRARY", "/nowhere/native.so")
     suite.write(
         "test_user.py",
         """
@@ -108,7 +109,7 @@ def test_wrong_marker_is_refused(suite):
             "*::test_positional: @pytest.mark.api_simulator has no option 'lenient'; it takes strict, engine, *",
             "test_user.py::test_kind: @pytest.mark.api_simulator: strict is True or False, got 'no'",
             "E *OptionError: @pytest.mark.api_simulator(engine=): expected one of auto, native, aiohttp, inprocess, *",
-            "E *EngineUnavailableError: engine 'native' is not installed: *use engine='aiohttp' or 'auto'",
+            "E *EngineUnavailableError: engine 'native' is not available: there is no /nowhere/native.so*",
         ]
     )
 

@@ -1,6 +1,17 @@
-//! Reserved for the native HTTP engine. Nothing uses this crate yet: `api_simulator` serves with aiohttp.
+//! The native HTTP engine: plain routes answered without Python, everything else handed to it.
 //!
-//! What comes here is safe Rust on the standard library: parsing requests, the table of plain routes,
-//! answers as ready wire bytes, the journal. What needs `unsafe` belongs to `api-simulator-capi`.
+//! Safe Rust on the standard library. Python owns the rules: it says which requests are plain and what their answers
+//! are, as finite programs of bytes and pauses ([`program`]). This crate reads requests ([`http1`]), looks them up
+//! ([`table`]), records them ([`log`]) and carries programs out ([`connection`]). What is not in the table is parked
+//! until Python has decided ([`server::Server::answer`]). What needs `unsafe` is asked of a [`platform::Platform`].
 
 #![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod http1;
+pub mod log;
+pub mod platform;
+pub mod program;
+pub mod runtime;
+pub mod server;
+pub mod table;

@@ -4,6 +4,7 @@ What is known about a server's connections: opened, reused, still open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -29,9 +30,15 @@ class ConnectionStats:
 
 
 class ConnectionLog:
-    """Counts connections as an engine reports them; called with the simulation's lock held."""
+    """
+    Counts connections as an engine reports them; called with the simulation's lock held.
+
+    Attributes:
+        elsewhere: Asks an engine that counts by itself how many were opened since the last reset, and are open.
+    """
 
     def __init__(self) -> None:
+        self.elsewhere: Callable[[], tuple[int, int]] | None = None
         self._open: set[int] = set()
         self._opened = 0
         self._requests = 0
@@ -51,10 +58,17 @@ class ConnectionLog:
         self._requests += 1
         self._reused += index > 0
 
+    def used_unseen(self, requests: int, reused: int) -> None:
+        """Note requests that the journal will never see, and how many of them were not the first on a connection."""
+        self._requests += requests
+        self._reused += reused
+
     def reset(self) -> None:
         """Count anew; open connections stay open."""
         self._opened = self._requests = self._reused = 0
 
     def stats(self) -> ConnectionStats:
         """Return the counts."""
-        return ConnectionStats(self._opened, len(self._open), self._requests, self._reused)
+        # Those without a socket are noted here, whoever counts the others.
+        opened, still_open = self.elsewhere() if self.elsewhere is not None else (0, 0)
+        return ConnectionStats(self._opened + opened, len(self._open) + still_open, self._requests, self._reused)

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from api_simulator._core.actions import Action, AskResponder, Close, Hold, Reset, SendBytes, Wait
+from api_simulator._core.actions import Action, AskResponder, Hold, Reset, SendBytes
 from api_simulator._core.faults import FAULTS_WITHOUT_STATUS
 from api_simulator._core.limits import RouteLimit, admit
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.nearest import RELAXATIONS, nearest_routes, registration_line
+from api_simulator._core.plain import plain_actions
 from api_simulator._core.plan import plan
 from api_simulator._core.routes import Answer
 from api_simulator._core.specs import ResponseSpec
@@ -25,7 +26,6 @@ from api_simulator._core.streams import EventStream
 from api_simulator._core.table import NOT_OURS, BrokenConditionError, RouteTable
 from api_simulator._core.troubles import Trouble
 from api_simulator._core.verify import Problem
-from api_simulator._core.wire import closes_connection, response_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +123,9 @@ def decision_for(answer: Answer, request: CapturedRequest, random: Random) -> tu
 
 
 def _plain_decision(answer: ResponseSpec, request: CapturedRequest) -> Decision:
-    data = response_bytes(answer, request)
-    closes = closes_connection(answer, request)
-    if not closes and not answer.delay_ms:
-        return Decision((SendBytes(data),), data)
-    actions: list[Action] = []
-    if answer.delay_ms:
-        actions.append(Wait(answer.delay_ms))  # type: ignore[arg-type]  # a plain answer has a fixed delay
-    actions.append(SendBytes(data))
-    if closes:
-        actions.append(Close())
-    return Decision(tuple(actions))
+    actions = plain_actions(answer, request)
+    immediate = actions[0].data if len(actions) == 1 and isinstance(actions[0], SendBytes) else None
+    return Decision(actions, immediate)
 
 
 def _planned(spec: ResponseSpec, request: CapturedRequest, random: Random) -> tuple[Decision, Problem | None]:

@@ -47,12 +47,16 @@ class Journal:
         self.malformed: deque[MalformedRequest] = deque(maxlen=MAX_MALFORMED)
         self.changed = threading.Condition(threading.RLock())
         self.drain = drain if drain is not None else _nothing_to_drain
+        #: How many requests the engine has that were not handed over, None if that can only be found by :attr:`drain`.
+        self.undrained: Callable[[], int | None] = _unknown
         self._entries: deque[CapturedRequest] = deque()
         self._body_bytes = 0
         self._total = 0
         self._pairs: dict[tuple[str, str], int] = {}
         self._pairs_complete = True
         self._waiters = 0
+        #: Told whether anybody waits: an engine that records elsewhere then hands everything over at once.
+        self.attended: Callable[[bool], None] = _nobody_to_tell
 
     def record(self, request: CapturedRequest) -> None:
         """Add *request* and give it its number; called with :attr:`changed` held."""
@@ -71,6 +75,15 @@ class Journal:
         else:
             self._pairs_complete = False
         self.wake_waiters()
+
+    def count_dropped(self, method: str, path: str, count: int) -> None:
+        """Count requests that were dropped before they got here; called with :attr:`changed` held."""
+        self._total += count
+        pair = (method, path)
+        if pair in self._pairs or len(self._pairs) < MAX_COUNTED_PAIRS:
+            self._pairs[pair] = self._pairs.get(pair, 0) + count
+        else:
+            self._pairs_complete = False
 
     def add_body(self, request: CapturedRequest, body: bytes) -> None:
         """Give a recorded request the body that came after its answer; called with :attr:`changed` held."""
@@ -109,9 +122,15 @@ class Journal:
             JournalOverflowError: If more than :data:`MAX_COUNTED_PAIRS` pairs of method and path were seen,
                 requests were dropped, and the filter asks for a pair that was not counted.
         """
+        name, wanted, query = _filter(method, path)
+        if name is None and wanted is None:
+            # No need to look at a single one of them.
+            with self.changed:
+                undrained = self.undrained()
+                if undrained is not None:
+                    return self._total + undrained
         self.drain()
         with self.changed:
-            name, wanted, query = _filter(method, path)
             if name is None and wanted is None:
                 return self._total
             if query is None and (self._pairs_complete or (name, wanted) in self._pairs):
@@ -226,8 +245,9 @@ class Journal:
         deadline = real_time.monotonic_s() + timeout_s
         with self.changed:
             self._waiters += 1
+            self.attended(True)
             try:
-                while not condition():
+                while not self._holds(condition):
                     left = deadline - real_time.monotonic_s()
                     if left <= 0:
                         return False
@@ -235,6 +255,11 @@ class Journal:
                 return True
             finally:
                 self._waiters -= 1
+                self.attended(self._waiters > 0)
+
+    def _holds(self, condition: Callable[[], object]) -> bool:
+        self.drain()
+        return bool(condition())
 
     def wake_waiters(self) -> None:
         """Make every waiting thread look again; costs nothing when none is waiting."""
@@ -252,6 +277,15 @@ class Journal:
 
 def _nothing_to_drain() -> None:
     """Leave the journal as it is: the engine records into it directly."""
+
+
+def _unknown() -> int | None:
+    """Say that the engine must be asked for everything."""
+    return None
+
+
+def _nobody_to_tell(_waiting: bool) -> None:  # noqa: FBT001  # the form of a callback
+    """Do nothing: the engine records into the journal directly."""
 
 
 def _filter(method: str | None, path: str | None) -> tuple[str | None, str | None, str | None]:

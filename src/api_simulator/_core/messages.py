@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -137,8 +137,6 @@ class CapturedRequest(Mapping[str, Any]):
 
         raw_target: The request target as received, for instance ``/a%20b?x=1``.
 
-        raw_headers: Pairs of name and value as bytes, in the order and case received.
-
         raw_body: The body after framing (chunks joined), content codings not undone.
 
         http_version: ``"1.0"`` or ``"1.1"``.
@@ -160,20 +158,18 @@ class CapturedRequest(Mapping[str, Any]):
         head_ns: When its head was complete.
 
         received_ns: When its body was complete too (or it was answered, if that was earlier).
-
-        answered_ns: When its last byte was handed to the operating system, None if it was not.
-
-        aborted_ns: When the client went away before that, None if it did not.
     """
 
     __slots__ = (
+        "_aborted_ns",
+        "_answered_ns",
         "_cache",
         "_clock",
         "_raw_head",
-        "aborted_ns",
+        "_raw_headers",
+        "_sync",
         "accepted_ns",
         "answer",
-        "answered_ns",
         "connection_id",
         "connection_index",
         "generation",
@@ -188,7 +184,6 @@ class CapturedRequest(Mapping[str, Any]):
         "query_string",
         "random",
         "raw_body",
-        "raw_headers",
         "raw_target",
         "received_ns",
         "route",
@@ -223,7 +218,7 @@ class CapturedRequest(Mapping[str, Any]):
         method: str,
         raw_target: str,
         *,
-        raw_headers: Sequence[tuple[bytes, bytes]] = (),
+        raw_headers: Sequence[tuple[bytes, bytes]] | None = None,
         raw_body: bytes = b"",
         http_version: str = "1.1",
         keep_alive: bool = True,
@@ -233,20 +228,22 @@ class CapturedRequest(Mapping[str, Any]):
         raw_head: bytes | None = None,
         accepted_ns: int | None = None,
         head_ns: int | None = None,
+        received_ns: int | None = None,
+        sync: Callable[[], None] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.method = method
         self.raw_target = raw_target
         raw_path, _, self.query_string = _origin_form(raw_target).partition("?")
         self.path = decode_path(raw_path)
-        self.raw_headers = raw_headers
+        self._raw_headers = () if raw_headers is None and raw_head is None else raw_headers
         self.raw_body = raw_body
         self.http_version = http_version
         self.keep_alive = keep_alive
         self.connection_id = connection_id
         self.connection_index = connection_index
         self.generation = generation
-        self.received_ns = clock.now_ns()
+        self.received_ns = clock.now_ns() if received_ns is None else received_ns
         self.head_ns = self.received_ns if head_ns is None else head_ns
         self.accepted_ns = self.head_ns if accepted_ns is None else accepted_ns
         self._raw_head = raw_head
@@ -260,8 +257,9 @@ class CapturedRequest(Mapping[str, Any]):
         # Whether listeners have heard of it.
         self.told = False
         self.status: int | None = None
-        self.answered_ns: int | None = None
-        self.aborted_ns: int | None = None
+        self._answered_ns: int | None = None
+        self._aborted_ns: int | None = None
+        self._sync = sync
         self._clock = clock
         self._cache: dict[str, Any] | None = None
 
@@ -271,6 +269,39 @@ class CapturedRequest(Mapping[str, Any]):
         if self._raw_head is None:
             self._raw_head = _rebuilt_head(self)
         return self._raw_head
+
+    @property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Pairs of name and value as bytes, in the order and case received."""
+        if self._raw_headers is None:
+            self._raw_headers = _fields(self.raw_head)
+        return self._raw_headers
+
+    @raw_headers.setter
+    def raw_headers(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw_headers = pairs
+
+    @property
+    def answered_ns(self) -> int | None:
+        """When its last byte was handed to the operating system, None if it was not."""
+        if self._answered_ns is None and self._sync is not None:
+            self._sync()
+        return self._answered_ns
+
+    @answered_ns.setter
+    def answered_ns(self, stamp_ns: int | None) -> None:
+        self._answered_ns = stamp_ns
+
+    @property
+    def aborted_ns(self) -> int | None:
+        """When the client went away before that, None if it did not."""
+        if self._aborted_ns is None and self._sync is not None and self._answered_ns is None:
+            self._sync()
+        return self._aborted_ns
+
+    @aborted_ns.setter
+    def aborted_ns(self, stamp_ns: int | None) -> None:
+        self._aborted_ns = stamp_ns
 
     def forget_views(self) -> None:
         """Make the views anew on their next use: the body has come."""
@@ -399,6 +430,12 @@ class CapturedRequest(Mapping[str, Any]):
 _CURLS_OWN_FIELDS = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect")
 
 _NO_PARAMS: Mapping[str, str] = {}
+
+
+def _fields(head: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the fields of a head that has been found to be good."""
+    lines = head.split(b"\r\n")[1:-2]
+    return tuple((name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines))
 
 
 def _rebuilt_head(request: CapturedRequest) -> bytes:

@@ -5,7 +5,7 @@ A route on a server: how often it was called, what is expected of it, what goes 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from api_simulator._core.gates import Gate
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.routes import Answer, Route
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.tally import LocalTally, Tally
 from api_simulator._core.timing import TimingChecks, described
 from api_simulator._core.troubles import Trouble, make_trouble
 from api_simulator._core.verify import Expectation
@@ -52,20 +53,24 @@ class MountedRoute(TimingChecks):
 
         order: Its place among the registrations of the server.
 
+        tally: How often it was called: counted here, or where the engine answers for it.
+
+        on_change: Called when something goes wrong with it from now on, or its requests wait.
+
     """
 
     __slots__ = (
-        "_calls",
         "_clock",
         "_expectation",
         "_failures",
         "_gate",
         "_journal",
-        "_position",
         "_streamed",
         "_troubles",
+        "on_change",
         "order",
         "route",
+        "tally",
     )
 
     def __init__(self, route: Route, order: int, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -75,8 +80,8 @@ class MountedRoute(TimingChecks):
         self._streamed: deque[tuple[CapturedRequest, tuple[str, ...]]] = deque(maxlen=MAX_STREAMS)
         self._journal = journal
         self._clock = clock
-        self._calls = 0
-        self._position = 0
+        self.tally: Tally = LocalTally()
+        self.on_change: Callable[[MountedRoute], None] = _nobody_to_tell
         self._expectation: Expectation | None = None
         self._failures: deque[ResponseSpec] = deque()
         self._troubles: list[Trouble] = []
@@ -87,8 +92,7 @@ class MountedRoute(TimingChecks):
     @property
     def call_count(self) -> int:
         """How many requests it answered; exact even when the journal has dropped some."""
-        self._journal.drain()
-        return self._calls
+        return self.tally.calls
 
     @property
     def requests(self) -> list[CapturedRequest]:
@@ -98,7 +102,7 @@ class MountedRoute(TimingChecks):
         Raises:
             JournalOverflowError: If the journal's bound has dropped some of them.
         """
-        return self._journal.select(lambda request: request.route is self, self._calls, f"route {self.route}")
+        return self._journal.select(lambda request: request.route is self, self.call_count, f"route {self.route}")
 
     # What goes wrong
 
@@ -116,6 +120,7 @@ class MountedRoute(TimingChecks):
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:
             raise RouteError(f"fail: expected a whole number of failures, 1 or more, got {times!r}")
         self._failures.extend([spec if spec is not None else ResponseSpec(status)] * times)
+        self.on_change(self)
         return self
 
     def fault(
@@ -141,6 +146,7 @@ class MountedRoute(TimingChecks):
         self._troubles.append(
             make_trouble(fault, on=on, between_s=between_s, probability=probability, now_ns=self._clock.now_ns())
         )
+        self.on_change(self)
         return self
 
     # Who waits
@@ -149,11 +155,13 @@ class MountedRoute(TimingChecks):
         """Make its requests wait at a gate until ``gate.release()``; further calls give the same gate."""
         if self._gate is None:
             self._gate = Gate(name=f"gate of {self.route}")
+            self.on_change(self)
         return self._gate
 
     def hold_until(self, n: int) -> Gate:
         """Make its requests wait until *n* of them are there at the same time, then answer them together."""
         self._gate = Gate(n, name=f"gate of {self.route}")
+        self.on_change(self)
         return self._gate
 
     # What is expected
@@ -212,7 +220,7 @@ class MountedRoute(TimingChecks):
             VerificationError: As soon as there is one.
         """
         __tracebackhide__ = True
-        self._journal.wait_until(lambda: self._calls > 0, timeout_s=within_s)
+        self._journal.wait_until(lambda: self.tally.calls > 0, timeout_s=within_s)
         self.assert_called(times=0)
 
     def complaint(self, wanted: Expectation) -> str:
@@ -220,7 +228,7 @@ class MountedRoute(TimingChecks):
         registered = f" (registered at {self.route.source})" if self.route.source else ""
         answered = [request for request in self._journal.kept() if request.route is self]
         lines = "".join(f"\n  {line}" for line in described(answered))
-        return f"{self.route}: expected {wanted}, found {self._calls}{registered}{lines}"
+        return f"{self.route}: expected {wanted}, found {self.tally.calls}{registered}{lines}"
 
     # What the core calls
 
@@ -257,14 +265,19 @@ class MountedRoute(TimingChecks):
         """
         if not counted:
             return Turn(self.next_answer, Random(seed))
-        self._calls += 1
-        random = Random(f"{seed}/{self.order}/{self._calls}") if self._needs_random() or common else _UNUSED
-        return Turn(self._take_answer(common, random), random, self._gate)
+        call = self.tally.count_call()
+        random = Random(f"{seed}/{self.order}/{call}") if self._needs_random() or common else _UNUSED
+        return Turn(self._take_answer(call, common, random), random, self._gate)
 
     @property
     def next_answer(self) -> Answer | None:
         """What the next call gets if nothing goes wrong."""
-        return self.route.answers.at(self._position)
+        return self.route.answers.at(self.tally.position)
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether each request gets the next of its answers, at once."""
+        return not (self._failures or self._troubles) and self._gate is None
 
     @property
     def uses_chance(self) -> bool:
@@ -275,20 +288,22 @@ class MountedRoute(TimingChecks):
         failing = bool(self._failures) and any(not failure.is_plain for failure in self._failures)
         return failing or bool(self._troubles) or not self.route.answers.all_plain
 
-    def _take_answer(self, common: Sequence[Trouble], random: Random) -> Answer | None:
+    def _take_answer(self, call: int, common: Sequence[Trouble], random: Random) -> Answer | None:
         if self._failures:
             return self._failures.popleft()
         if self._troubles or common:
             now_ns = self._clock.now_ns()
             for trouble in (*self._troubles, *common):
-                if trouble.strikes(self._calls, now_ns, random):
+                if trouble.strikes(call, now_ns, random):
                     return trouble.answer
-        answer = self.route.answers.at(self._position)
-        self._position += 1
-        return answer
+        return self.route.answers.at(self.tally.take_answer())
 
     def __repr__(self) -> str:
-        return f"<MountedRoute {self.route}, {self._calls} calls>"
+        return f"<MountedRoute {self.route}, {self.tally.calls} calls>"
+
+
+def _nobody_to_tell(_mounted: MountedRoute) -> None:
+    """Do nothing: every request is decided about anew."""
 
 
 #: Answers with event ids that are remembered for each route: more clients of one stream are nobody's test.

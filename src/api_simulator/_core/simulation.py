@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -23,6 +23,7 @@ from api_simulator._core.journal import DEFAULT_BODY_BYTES, DEFAULT_ENTRIES, Jou
 from api_simulator._core.limits import RateLimiter, RouteLimit
 from api_simulator._core.messages import CapturedRequest, MalformedRequest
 from api_simulator._core.mounted import MountedRoute
+from api_simulator._core.plain import FastPath
 from api_simulator._core.routes import Route
 from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.table import RouteTable
@@ -83,6 +84,7 @@ class Simulation:
         self.accept_delay_ms = 0
         self.upload_bytes_per_s: int | None = None
         self.answers_early = False
+        self._fast_path: FastPath | None = None
         self.connections = ConnectionLog()
         self.pending: dict[object, str] = {}
         # Functions of services and plug-ins, each with the name of its owner: what unmatched requests get, and who is
@@ -147,11 +149,51 @@ class Simulation:
         text = f"{request.method} {request.raw_target}: {owner} raised {type(error).__name__}: {error}"
         self._remember(request, Problem("plugin", request, text))
 
+    def record_answered(self, request: CapturedRequest) -> None:
+        """Record a plain request that an engine's fast path has answered and counted; called with the lock held."""
+        if request.generation == self.generation:
+            self.journal.record(request)
+            self.connections.used(request.connection_index)
+
     def receive_head(self, request: CapturedRequest) -> Decision | None:
         """Take in a request whose body is still to come; None if its answer needs the body."""
         with self._lock:
             found = self.routes.find_early(request) if self.answers_early and self._on_late is None else None
         return self.receive(request) if found is not None else None
+
+    def use_fast_path(self, fast_path: FastPath) -> None:
+        """Let an engine answer plain requests by itself; it records what it did before every query."""
+        with self._lock:
+            self._fast_path = fast_path
+            if self.is_undisturbed:
+                for mounted in self.routes:
+                    self._tell_mounted(mounted)
+            else:
+                fast_path.suspend()
+            fast_path.intake_changed()
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether the routes are all there is: no common trouble, no limit, no listener, no end of the test."""
+        return not (self._troubles or self._limits or self.listeners) and self._on_late is None
+
+    def _tell_mounted(self, mounted: MountedRoute) -> None:
+        if self._fast_path is not None:
+            mounted.on_change = self._route_changed
+            self._fast_path.mounted(mounted)
+
+    def _route_changed(self, mounted: MountedRoute) -> None:
+        with self._lock:
+            if self._fast_path is not None:
+                self._fast_path.changed(mounted)
+
+    def _suspend_fast_path(self) -> None:
+        if self._fast_path is not None:
+            self._fast_path.suspend()
+
+    def _tell_intake(self) -> None:
+        if self._fast_path is not None:
+            self._fast_path.intake_changed()
 
     def connection_opened(self, number: int) -> None:
         """Note a new connection."""
@@ -219,13 +261,16 @@ class Simulation:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
         self.journal.wake_waiters()
-        if self.listeners:
-            self._tell(request)
+        self.ended(request)
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""
         request.aborted_ns = self.clock.now_ns()
         self.journal.wake_waiters()
+        self.ended(request)
+
+    def ended(self, request: CapturedRequest) -> None:
+        """Tell of a request whose end the engine has noted in it by itself; called without the lock."""
         if self.listeners:
             self._tell(request)
 
@@ -249,19 +294,33 @@ class Simulation:
                 if route.pattern.needs_body:
                     raise RouteError(f"{route}: early=True answers before the body is there, but a condition needs it")
                 self.answers_early = True
-            return self.routes.mount(route, self.journal, self.clock)
+                self._tell_intake()
+            mounted = self.routes.mount(route, self.journal, self.clock)
+            self._tell_mounted(mounted)
+            return mounted
 
     def exchange(self, old: Collection[MountedRoute], new: Collection[Route]) -> list[MountedRoute]:
         """Put routes in the place of others, at once: no request finds neither."""
         with self._lock:
             for mounted in old:
                 self.routes.unmount(mounted)
+                self._route_changed(mounted)
             return [self.mount(route) for route in new]
+
+    def listen(self, listeners: Iterable[tuple[str, Callable[[CapturedRequest], object]]]) -> None:
+        """Tell *listeners*, each with the name of its owner, of every request that ends from now on."""
+        with self._lock:
+            self.listeners += listeners
+            if self.listeners:
+                # They hear of each end when it comes, which no fast path says: the core is asked about every request.
+                self._suspend_fast_path()
+                self.journal.attended(True)
 
     def add_trouble(self, trouble: Trouble) -> None:
         """Let something go wrong on every route."""
         with self._lock:
             self._troubles.append(trouble)
+            self._suspend_fast_path()
 
     def add_limit(
         self,
@@ -274,11 +333,14 @@ class Simulation:
         with self._lock:
             limited = None if routes is None else tuple(routes)
             self._limits.append(RouteLimit(limiter, limited, key, refusal, self.clock))
+            self._suspend_fast_path()
 
     def reset(self) -> None:
         """Forget routes, requests, problems and expectations; connections stay."""
         with self._lock:
             self.generation += 1
+            if self._fast_path is not None:
+                self._fast_path.reset(self.generation)
             self.routes.clear()
             self.journal.clear()
             self._problems.clear()
@@ -291,6 +353,21 @@ class Simulation:
             self.accept_delay_ms = 0
             self.upload_bytes_per_s = None
             self.answers_early = False
+            if not self.is_undisturbed:
+                self._suspend_fast_path()
+            self._tell_intake()
+
+    def slow_accept(self, delay_ms: int) -> None:
+        """Read nothing from a new connection for so many milliseconds."""
+        with self._lock:
+            self.accept_delay_ms = delay_ms
+            self._tell_intake()
+
+    def throttle_uploads(self, bytes_per_s: int) -> None:
+        """Read bodies no faster than so many bytes a second."""
+        with self._lock:
+            self.upload_bytes_per_s = bytes_per_s
+            self._tell_intake()
 
     def uses_chance(self) -> bool:
         """Return whether anything was drawn from the seed."""
@@ -303,6 +380,7 @@ class Simulation:
         """From now on answer nothing: give every further request to *on_late* and reset its connection."""
         with self._lock:
             self._on_late = on_late
+            self._suspend_fast_path()
 
     def expect_unmatched(self, count: int) -> None:
         """Say that exactly *count* requests will match no route."""
@@ -311,6 +389,7 @@ class Simulation:
 
     def unmatched(self) -> list[CapturedRequest]:
         """Return the last requests that matched no route; looking at them acknowledges nothing."""
+        self.journal.drain()
         with self._lock:
             return [problem.request for problem in self._unmatched_problems()]
 

@@ -91,6 +91,20 @@ class RouteTable:
         buckets = [reversed(bucket) for bucket in self._lookup.buckets(path)]
         return buckets[0] if len(buckets) == 1 else merge(*buckets, key=_precedence, reverse=True)
 
+    def find_plain(self, method: str, path: str) -> MountedRoute | None:
+        """
+        Return the route that answers every request of that method and path, whatever else is in it.
+
+        None if that depends on the rest of the request, or if no route with this literal path does.
+        """
+        for name in (method, "GET") if method == "HEAD" else (method,):
+            for mounted in self._candidates(path):
+                pattern = mounted.route.pattern
+                if pattern.method not in (name, "*") or not _may_match(pattern, path):
+                    continue
+                return mounted if pattern.path.literal is not None and not pattern.conditions else None
+        return None
+
     def find_early(self, request: CapturedRequest) -> MountedRoute | None:
         """Return the route that answers *request* by its head alone, None if the body must be read first."""
         for mounted in self._candidates(request.path):
@@ -140,6 +154,13 @@ class RouteTable:
 
     def __len__(self) -> int:
         return len(self._by_pattern)
+
+
+def _may_match(pattern: RequestPattern, path: str) -> bool:
+    try:
+        return pattern.path.match(path) is not None
+    except Exception:  # noqa: BLE001  # an expression took too long: told to the request that meets it
+        return True
 
 
 def _age(mounted: MountedRoute) -> int:

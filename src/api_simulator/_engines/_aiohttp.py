@@ -9,13 +9,11 @@ bytes is answered inside ``data_received``; everything else runs in one task per
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import StreamReader
 from aiohttp.base_protocol import BaseProtocol
@@ -27,11 +25,10 @@ from api_simulator._core.actions import Action, AskResponder, Close, HalfClose, 
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest, percent_encode_surrogates
 from api_simulator._core.simulation import Simulation
-from api_simulator._core.streams import NOT_PULLED, SharedReader
 from api_simulator._core.strictness import refusal
 from api_simulator._core.wire import CONTINUE, bad_request_bytes
 from api_simulator._engines._loop import LOOP_THREAD
-from api_simulator._engines._pulls import Pulls
+from api_simulator._engines._users_code import UsersCode, wait_until
 
 #: A request line or a header field may be this long; more is answered with 400.
 MAX_LINE_BYTES = 64 * 1024
@@ -51,7 +48,6 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _SENT = Decision((SendBytes(b""),))
 
 _EMPTY_LINE = b"\r\n\r\n"
-_NO_MORE: Any = object()
 
 
 class _Arrival(NamedTuple):
@@ -320,7 +316,7 @@ class _Connection(BaseProtocol):
         # RFC 9110 10.1.1: an HTTP/1.0 client's expectation is ignored.
         expects = message.version >= HttpVersion11 and message.headers.get("Expect", "").lower() == "100-continue"
         if expects and not arrival.payload.is_eof():
-            self._write(CONTINUE)
+            self.write(CONTINUE)
         start = f"{message.method} {message.path}".encode(errors="replace")
         try:
             body = await self._body(arrival)
@@ -342,7 +338,7 @@ class _Connection(BaseProtocol):
         while not arrival.payload.at_eof():
             piece = await arrival.payload.read(size)
             body += piece
-            await self._wait_until(self._clock.now_ns() + len(piece) * 1_000_000_000 // limit)
+            await wait_until(self._clock, self._clock.now_ns() + len(piece) * 1_000_000_000 // limit)
         return bytes(body)
 
     async def _carry_out(self, request: CapturedRequest, decision: Decision) -> None:
@@ -352,10 +348,10 @@ class _Connection(BaseProtocol):
             while actions:
                 action = actions.popleft()
                 if isinstance(action, AskResponder):
-                    actions.extendleft(reversed((await self._ask(request, action)).actions))
+                    actions.extendleft(reversed((await self._serving.users_code.ask(request, action)).actions))
                 elif isinstance(action, SendBytes) and all(isinstance(left, Close | HalfClose) for left in actions):
                     self._write_last(request, action.data)
-                    await self._drain_helper()
+                    await self.drained()
                 else:
                     await self._act(request, action)
             if request.answered_ns is None:
@@ -367,14 +363,14 @@ class _Connection(BaseProtocol):
 
     async def _act(self, request: CapturedRequest, action: Action) -> None:
         if isinstance(action, SendBytes):
-            self._write(action.data)
-            await self._drain_helper()
+            self.write(action.data)
+            await self.drained()
         elif isinstance(action, Wait):
-            await self._wait(action.milliseconds)
+            await wait_until(self._clock, self._clock.now_ns() + action.milliseconds * 1_000_000)
         elif isinstance(action, Pull):
-            await self._pull(request, action)
+            await self._serving.users_code.pull(request, action, self)
         elif isinstance(action, Hold):
-            await self._hold(action)
+            await self._serving.users_code.hold(action)
         elif isinstance(action, Close):
             self._closing = True
         elif isinstance(action, Reset):
@@ -386,90 +382,9 @@ class _Connection(BaseProtocol):
             # Until the client goes away or the server closes: both cancel this task.
             await self._loop.create_future()
 
-    async def _pull(self, request: CapturedRequest, action: Pull) -> None:
-        pieces: Any = None
-        while True:
-            first = pieces is None
-            try:
-                if first:
-                    pieces = action.start()
-                piece = await self._next_piece(pieces)
-                data = b"" if piece is _NO_MORE else action.frame(piece)
-            except (asyncio.CancelledError, GeneratorExit):
-                raise
-            except BaseException as error:  # the user's own iterator: the test is told, the client sees a cut
-                self._serving.simulation.stream_failed(request, error)
-                self.abort()
-                raise ConnectionResetError("the body's iterator failed") from error
-            if piece is _NO_MORE:
-                return
-            if not first:
-                await self._wait(action.pauses())
-            self._write(data)
-            await self._drain_helper()
-
-    async def _next_piece(self, pieces: Iterator[Any] | AsyncIterator[Any] | SharedReader) -> Any:
-        if isinstance(pieces, SharedReader):
-            try:
-                while (piece := pieces.next()) is NOT_PULLED:
-                    await self._serving.pulls.pulled(pieces.source)
-            except StopAsyncIteration:
-                return _NO_MORE
-            return piece
-        if isinstance(pieces, AsyncIterator):
-            return await anext(pieces, _NO_MORE)
-        return await self._in_thread(next, pieces, _NO_MORE)
-
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call the user's *function* on a worker thread and return or raise what it does."""
-        value, error = await self._loop.run_in_executor(LOOP_THREAD.workers(), _outcome, function, *arguments)
-        if isinstance(error, StopIteration):
-            # A coroutine cannot raise it either; a responder that takes its answers from an iterator runs into it.
-            raise RuntimeError("StopIteration: an iterator had no more items") from error  # noqa: TRY004  # not about types
-        if error is not None:
-            raise error
-        return value
-
-    async def _hold(self, action: Hold) -> None:
-        opened = asyncio.Event()
-        key = action.gate.enter(lambda: LOOP_THREAD.call_soon(opened.set))
-        if key is None:
-            return
-        try:
-            await opened.wait()
-        finally:
-            action.gate.leave(key)
-
     def _half_close(self) -> None:
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
-
-    async def _wait(self, milliseconds: int) -> None:
-        await self._wait_until(self._clock.now_ns() + milliseconds * 1_000_000)
-
-    async def _wait_until(self, end_ns: int) -> None:
-        if self._clock.skip_to(end_ns):
-            # As after a real wait: what else is ready has its turn.
-            await asyncio.sleep(0)
-            return
-        # asyncio may wake up to one tick of its clock early; a delay is never short.
-        while (left_ns := end_ns - self._clock.now_ns()) > 0:  # noqa: ASYNC110  # it is time that is waited for
-            await asyncio.sleep(left_ns / 1e9)
-
-    async def _ask(self, request: CapturedRequest, action: AskResponder) -> Decision:
-        simulation = self._serving.simulation
-        try:
-            if inspect.iscoroutinefunction(action.responder):
-                answer = await action.responder(request)
-            else:
-                answer = await self._in_thread(action.responder, request)
-                if inspect.isawaitable(answer):
-                    answer = await answer
-        except (asyncio.CancelledError, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # the user's own code: the test is told, the server lives on
-            return simulation.responder_failed(request, error)
-        return simulation.responder_answered(request, answer)
 
     def _write_last(self, request: CapturedRequest, data: bytes) -> None:
         """Write what ends an answer; it is answered if nothing of it is still in the buffer."""
@@ -477,15 +392,20 @@ class _Connection(BaseProtocol):
         if len(data) <= SENT_AT_ONCE_BYTES:
             # Noted first: a client that has the answer must find it noted.
             simulation.answered(request)
-            self._write(data)
+            self.write(data)
             if self._paused:
                 request.answered_ns = None
         else:
-            self._write(data)
+            self.write(data)
             if not self._paused:
                 simulation.answered(request)
 
-    def _write(self, data: bytes) -> None:
+    async def drained(self) -> None:
+        """Wait until the kernel has taken everything."""
+        await self._drain_helper()
+
+    def write(self, data: bytes) -> None:
+        """Give bytes to the transport."""
         if self.transport is None:
             raise ConnectionResetError("the client went away")
         self.transport.write(data)
@@ -528,14 +448,6 @@ class _Connection(BaseProtocol):
         self._serving.simulation.receive_malformed(raw[:KEPT_MALFORMED_BYTES], error, self._number)
 
 
-def _outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
-    """Return what *function* returned or raised: as a result, because no future can hold a StopIteration."""
-    try:
-        return function(*arguments), None
-    except BaseException as error:  # noqa: BLE001  # ``pytest.fail`` is no Exception, and no reason to leave a client waiting
-        return None, error
-
-
 def _one_line(error: HttpProcessingError) -> str:
     return " ".join(str(error.message).split()) or type(error).__name__
 
@@ -547,7 +459,7 @@ class AiohttpServing:
         self.simulation = simulation
         self.loop = LOOP_THREAD.acquire()
         self._connections: set[_Connection] = set()
-        self.pulls = Pulls()
+        self.users_code = UsersCode(self.loop, simulation)
         self._count = 0
         self._server: asyncio.Server | None = None
         self._closing_lock = threading.Lock()
@@ -602,7 +514,7 @@ class AiohttpServing:
     async def _stop(self, server: asyncio.Server) -> None:
         server.close()
         await self._drop()
-        await self.pulls.cancel()
+        await self.users_code.cancel()
 
 
 class AiohttpEngine:

@@ -21,7 +21,7 @@ EngineName: TypeAlias = Literal["auto", "native", "aiohttp", "inprocess"]
 
 #: Every name that may be asked for, with the module that implements it.
 ENGINE_MODULES: dict[str, str] = {
-    "native": "api_simulator._engines._native",
+    "native": "api_simulator._engines._native.engine",
     "aiohttp": "api_simulator._engines._aiohttp",
     "inprocess": "api_simulator._engines._inprocess",
 }
@@ -29,6 +29,7 @@ ENGINE_MODULES: dict[str, str] = {
 SOCKET_ENGINES = ("native", "aiohttp")
 #: Of each tuple one package is enough.
 _NEEDED_PACKAGES = {"inprocess": ("httpx2", "httpx")}
+_WITHOUT_IT = "engine='auto' and engine='aiohttp' work without it"
 ENVIRONMENT_VARIABLE = "API_SIMULATOR_ENGINE"
 
 
@@ -110,52 +111,44 @@ def open_engine(name: str | None = None, *, virtual_time: bool = False) -> Engin
     wanted = checked_engine_name(name)
     if virtual_time and wanted == "native":
         raise OptionError("engine 'native' goes by the machine's time; in virtual time use aiohttp, inprocess or auto")
-    of_auto = ["aiohttp"] if virtual_time else list(SOCKET_ENGINES)
-    candidates = of_auto if wanted == "auto" else [wanted]
-    for candidate in candidates:
-        if _is_installed(candidate):
+    of_auto = ("aiohttp",) if virtual_time else SOCKET_ENGINES
+    problem: str | None = None
+    for candidate in of_auto if wanted == "auto" else (wanted,):
+        problem = _problem(candidate)
+        if problem is None:
             return cast("Engine", importlib.import_module(_module_of(candidate)).ENGINE)
-    raise EngineUnavailableError(
-        f"engine {wanted!r} is not installed: {_what_is_missing(candidates[-1])}; use engine='aiohttp' or 'auto'"
-    )
+    raise EngineUnavailableError(f"engine {wanted!r} is not available: {problem}; {_WITHOUT_IT}")
 
 
 def _module_of(name: str) -> str:
     return ENGINE_MODULES[name] if name in ENGINE_MODULES else _with_plugins()[name]
 
 
-def _is_installed(name: str) -> bool:
+def _problem(name: str) -> str | None:
+    """Return why an engine cannot be used here, None if it can."""
+    module = _module_of(name)
     try:
-        if importlib.util.find_spec(_module_of(name)) is None:
-            return False
+        found = importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         # Not even the package that the module would be in.
-        return False
+        found = False
+    if not found:
+        return f"there is no module {module}"
     packages = _NEEDED_PACKAGES.get(name, ())
-    return not packages or any(importlib.util.find_spec(package) is not None for package in packages)
+    if packages and not any(importlib.util.find_spec(package) is not None for package in packages):
+        extras = " or ".join(f"api-simulator[{package}]" for package in packages)
+        return f"neither {' nor '.join(packages)} is there; install {extras}"
+    if name == "native":
+        from api_simulator._engines._native import _library
 
-
-def _what_is_missing(name: str) -> str:
-    module = _module_of(name)
-    packages = _NEEDED_PACKAGES.get(name, ())
-    if not packages or importlib.util.find_spec(module) is None:
-        return f"there is no module {module} in this version of api-simulator"
-    extras = " or ".join(f"api-simulator[{package}]" for package in packages)
-    return f"neither {' nor '.join(packages)} is there; install {extras}"
+        return _library.problem()
+    return None
 
 
 def engine_statuses() -> list[EngineStatus]:
     """Return what :func:`open_engine` would find, an entry for each engine."""
-    statuses = []
-    for name, module in ENGINE_MODULES.items():
-        if _is_installed(name):
-            statuses.append(EngineStatus(name, True, f"module {module}"))
-        else:
-            missing = f"module {module} is not part of this installation"
-            if name in _NEEDED_PACKAGES:
-                missing = _what_is_missing(name)
-            statuses.append(EngineStatus(name, False, missing))
-    return statuses
+    found = [(name, _problem(name)) for name in ENGINE_MODULES]
+    return [EngineStatus(name, problem is None, problem or f"module {ENGINE_MODULES[name]}") for name, problem in found]
 
 
 def bind_listener(host: str, port: int, *, listens: bool = True) -> socket.socket:

@@ -203,11 +203,11 @@ class Registration(ShortForms):
 
     def slow_accept(self, delay_ms: int) -> None:
         """Read nothing from a new connection for so many milliseconds: a server that is busy accepting."""
-        self.simulation.accept_delay_ms = _checked_number("slow_accept", delay_ms, least=0)
+        self.simulation.slow_accept(_checked_number("slow_accept", delay_ms, least=0))
 
     def throttle_uploads(self, bytes_per_s: int) -> None:
         """Read request bodies no faster than so many bytes a second."""
-        self.simulation.upload_bytes_per_s = _checked_number("throttle_uploads", bytes_per_s, least=1)
+        self.simulation.throttle_uploads(_checked_number("throttle_uploads", bytes_per_s, least=1))
 
 
 def _one_key(_request: CapturedRequest) -> str:

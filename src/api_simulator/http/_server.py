@@ -134,7 +134,7 @@ class MockHttpServer(Registration, Verification, InProcess):
         self._engine = open_engine(self._engine_name, virtual_time=self.simulation.clock is not SYSTEM_CLOCK)
         # Here, where a server begins, and not at its first request: looking for plug-ins takes some milliseconds.
         self.simulation.unmatched_answers += plugins.unmatched_answerers()
-        self.simulation.listeners = plugins.listeners(self.simulation.name)
+        self.simulation.listen(plugins.listeners(self.simulation.name))
         try:
             listener = bind_listener(self._host, self._port, listens=self._engine.listens)
         except OSError as error:
@@ -317,6 +317,7 @@ class MockHttpServer(Registration, Verification, InProcess):
     @property
     def malformed(self) -> list[MalformedRequest]:
         """Input that was no HTTP request, the last thousand of it."""
+        self.simulation.journal.drain()
         return list(self.simulation.journal.malformed)
 
     @property

@@ -61,6 +61,8 @@ class InProcessServing:
         head_ns: int | None = None,
     ) -> CapturedRequest:
         """Return a request as it came."""
+        # What the server's socket got before this one comes before it in the journal.
+        self.simulation.journal.drain()
         index = connection.requests
         connection.requests = index + 1
         return CapturedRequest(

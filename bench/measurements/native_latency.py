@@ -1,0 +1,107 @@
+"""
+A request within the test's process, on each engine: alone, and while a thread of the test keeps the interpreter busy.
+
+The client is ``http.client``; the constant-answer server, in a process of its own, is what that client can see at best.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from api_simulator import MockHttpServer, ResponseSpec
+from api_simulator._engines.base import engine_statuses
+from bench import constant, sampling, serve
+from bench.load import Client
+from bench.result import Bar, Chart, Figure, Mark, Result, Who
+
+OF_CONSTANT = 1.2
+TAIL_OF_AIOHTTP = 0.1
+NATIVE, AIOHTTP, CONSTANT = "native", "aiohttp", "constant answer in Rust"
+
+
+def measure(*, quick: bool) -> Result:
+    result = Result("native_latency", "How long does a request take in the test's process, by engine?")
+    count, rounds = (100, 3) if quick else (400, 15)
+    with contextlib.ExitStack() as stack:
+        actions = {}
+        ports = {}
+        for engine in (NATIVE, AIOHTTP):
+            if any(status.name == engine and status.available for status in engine_statuses()):
+                server = stack.enter_context(MockHttpServer(engine=engine))
+                server.register("GET", serve.path_of(0), ResponseSpec(200, serve.BODY))
+                ports[engine] = server.port
+                actions[engine] = partial(_block, Client(server.port), count)
+        if constant.is_there():
+            actions[CONSTANT] = partial(_block, Client(stack.enter_context(constant.started())), count)
+        sampling.in_turns(1, actions)
+        quiet = sampling.in_turns(rounds, actions)
+        with _busy_thread():
+            # Asked from another process: a client in this one would wait for the interpreter itself.
+            tails = sampling.in_turns(rounds, {name: partial(_tail_ms, port, count) for name, port in ports.items()})
+    medians = {name: [sampling.median(block) for block in blocks] for name, blocks in quiet.items()}
+    for name, values in medians.items():
+        who: Who = "baseline" if name == CONSTANT else "ours"
+        result.figures.append(Figure.of(f"{name}, p50", values, "ms", who))
+    for name, values in tails.items():
+        result.figures.append(Figure.of(f"{name}, p99 beside a busy thread", values, "ms"))
+    best = tail = None
+    if {NATIVE, CONSTANT} <= set(medians):
+        best = result.ratios["p50: native / constant"] = sampling.ratio(medians[NATIVE], medians[CONSTANT])
+    if {NATIVE, AIOHTTP} <= set(tails):
+        tail = result.ratios["p99 beside a busy thread: native / aiohttp"] = sampling.ratio(
+            tails[NATIVE], tails[AIOHTTP]
+        )
+    result.bars += [
+        Bar("p50 is at most 1.2 times that of a constant answer", best, "times", at_most=OF_CONSTANT),
+        Bar("p99 beside a busy thread is at most a tenth of aiohttp's", tail, "of aiohttp's", at_most=TAIL_OF_AIOHTTP),
+    ]
+    drawn = tuple(figure.name for figure in result.figures)
+    mark = (
+        (Mark(OF_CONSTANT * sampling.median(medians[CONSTANT]), "1.2 times constant"),) if CONSTANT in medians else ()
+    )
+    result.chart = Chart("A request within the test's process, ms (less is better)", drawn, mark, True)
+    return result
+
+
+def _block(client: Client, count: int) -> list[float]:
+    return [client.get(serve.path_of(0)) for _ in range(count)]
+
+
+_CLIENT = """
+import sys
+from bench import sampling, serve
+from bench.load import Client
+client = Client(int(sys.argv[1]))
+for _ in range(20):
+    client.get(serve.path_of(0))  # connects, and warms up
+print(sampling.quantile([client.get(serve.path_of(0)) for _ in range(int(sys.argv[2]))], 0.99))
+"""
+
+
+def _tail_ms(port: int, count: int) -> float:
+    command = [sys.executable, "-c", _CLIENT, str(port), str(count)]
+    root = Path(__file__).parents[2]
+    return float(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
+
+
+@contextlib.contextmanager
+def _busy_thread() -> Iterator[None]:
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,66 @@
+"""
+A server of the library: calls on it that cannot reach into a process which has no threads of it.
+
+``fork()`` copies the memory and one thread: in the child a lock of the library may be held for ever. Each
+call looks first whether this is still the process that started the server.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from api_simulator._engines._native import _library
+from api_simulator.errors import ServerStateError
+
+
+class Handle:
+    """
+    Calls functions of the library on one server; frees it when nobody refers to it any more.
+
+    Args:
+        server: What ``asim_serve`` returned.
+    """
+
+    __slots__ = ("_library", "_pid", "_server", "ffi", "null")
+
+    def __init__(self, server: Any) -> None:
+        self.ffi, self._library = _library.load()
+        self.null = self.ffi.NULL
+        self._pid = os.getpid()
+        self._server = server
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a child of the process that started the server."""
+        return os.getpid() != self._pid
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """
+        Call the function *name* on the server.
+
+        Raises:
+            ServerStateError: In a child made by ``fork()``.
+        """
+        if self.is_forked:
+            raise ServerStateError(
+                f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): "
+                "fork() does not copy the threads that serve; start a server in the child, "
+                "ask the parent's from the parent, or let multiprocessing start children by 'spawn'"
+            )
+        return getattr(self._library, name)(self._server, *arguments)
+
+    def drain(self) -> bytes | None:
+        """Take the oldest part of what happened, None if there is nothing."""
+        data, size = self.ffi.new("const uint8_t **"), self.ffi.new("size_t *")
+        segment = self("asim_drain", data, size)
+        if segment == self.null:
+            return None
+        try:
+            return bytes(self.ffi.buffer(data[0], size[0]))
+        finally:
+            self._library.asim_segment_free(segment)
+
+    def __del__(self) -> None:
+        if not self.is_forked:
+            self._library.asim_server_free(self._server)

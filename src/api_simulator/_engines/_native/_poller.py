@@ -1,0 +1,96 @@
+"""
+The one Python thread that native servers share: it waits, without the GIL, until one of them wants attention.
+
+It starts with its first user and ends with its last; the pytest plugin holds it for a session.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Protocol
+
+from api_simulator._engines._native import _library
+
+_WAIT_MS = 60_000
+
+
+class Attended(Protocol):
+    """A server with something for Python."""
+
+    def attend(self) -> None:
+        """Take it in; never raises."""
+        ...
+
+
+class Poller:
+    """A queue of the library and the thread that waits at it, while there are users."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._pid = os.getpid()
+        self._runtime: Any = None
+        self._thread: threading.Thread | None = None
+        self._served: dict[int, Attended] = {}
+        self._last = 0
+
+    def acquire(self) -> Any:
+        """Return the running queue, starting its thread for its first user."""
+        ffi, library = _library.load()
+        with self._lock:
+            if self._pid != os.getpid():
+                # Threads do not survive a fork: the child starts over, and leaves the parent's queue alone.
+                self._pid, self._users, self._runtime, self._thread, self._served = os.getpid(), 0, None, None, {}
+            if self._runtime is None:
+                self._runtime = library.asim_runtime_new()
+                if self._runtime == ffi.NULL:
+                    self._runtime = None
+                    raise MemoryError("the native engine cannot make its queue")
+                self._thread = threading.Thread(
+                    target=self._run, args=(library, self._runtime), name="api-simulator-native", daemon=True
+                )
+                self._thread.start()
+            self._users += 1
+            return self._runtime
+
+    def release(self) -> None:
+        """Give up one use; the last one ends the thread."""
+        with self._lock:
+            if self._pid != os.getpid() or self._users == 0:
+                return
+            self._users -= 1
+            if self._users:
+                return
+            runtime, thread = self._runtime, self._thread
+            self._runtime = self._thread = None
+        _, library = _library.load()
+        library.asim_wake(runtime)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        library.asim_runtime_free(runtime)
+
+    def add(self, served: Attended) -> int:
+        """Return the number by which the library calls *served*."""
+        with self._lock:
+            self._last += 1
+            self._served[self._last] = served
+            return self._last
+
+    def remove(self, number: int) -> None:
+        """Forget a server that has ended."""
+        with self._lock:
+            self._served.pop(number, None)
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller runs on the poller's thread, which must not wait for itself."""
+        return threading.current_thread() is self._thread
+
+    def _run(self, library: Any, runtime: Any) -> None:
+        while (number := library.asim_wait(runtime, _WAIT_MS)) != 0:
+            served = self._served.get(number)
+            if served is not None:
+                served.attend()
+
+
+POLLER = Poller()
