@@ -114,7 +114,7 @@ impl HeadReader {
         }
         self.searched = data.len();
         let begun = data.get(self.line_start..).unwrap_or_default();
-        check_length(begun)?;
+        check_begun_length(begun)?;
         if self.method.is_empty() && !trimmed(begun).is_empty() {
             check_begun_line(begun)?;
         }
@@ -283,6 +283,11 @@ fn check_length(line: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// As [`check_length`], of a line whose end may have come by half: its CR is no part of it.
+fn check_begun_length(line: &[u8]) -> Result<(), Refusal> {
+    check_length(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// Judge a first line as far as it has come.
 fn check_begun_line(line: &[u8]) -> Result<(), Refusal> {
     let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -436,7 +441,7 @@ impl ChunkReader {
                 },
                 ChunkState::Size | ChunkState::Trailers => {
                     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-                        check_length(rest)?;
+                        check_begun_length(rest)?;
                         return Ok((used, false));
                     };
                     let line = rest[..end].strip_suffix(b"\r").ok_or_else(|| {
@@ -508,6 +513,16 @@ mod tests {
             (whole.framing, whole.end),
             (Framing::Length(3), data.len() - 3)
         );
+    }
+
+    #[test]
+    fn a_line_of_the_greatest_length_may_be_cut_inside_its_end() {
+        let target = "a".repeat(MAX_LINE_BYTES - "GET / HTTP/1.1".len());
+        let data = format!("GET /{target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut reader = HeadReader::default();
+
+        assert_eq!(reader.read(&data.as_bytes()[..=MAX_LINE_BYTES]), Ok(None));
+        assert!(reader.read(data.as_bytes()).unwrap().is_some());
     }
 
     #[test]
