@@ -22,6 +22,13 @@ pub fn check(input: &[u8]) {
     // A refusal comes as early as it can and shows what was there, so its text may differ; what it is about may not.
     assert_eq!(whole.messages, cut.messages, "the same requests");
     assert_eq!(whole.is_refused(), cut.is_refused(), "{whole:?} {cut:?}");
+    if !whole.is_refused() {
+        assert_eq!(
+            (&whole.open, whole.start),
+            (&cut.open, cut.start),
+            "as much of the last"
+        );
+    }
 }
 
 /// What libFuzzer calls.
