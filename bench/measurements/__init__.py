@@ -23,6 +23,7 @@ NAMES = (
     "native_latency",
     "native_throughput",
     "native_scale",
+    "native_stop",
     "program_start",
     "recording",
     "recorder_crashes",

@@ -1,8 +1,8 @@
 """
 Fuzz the native request parser by coverage: ``python -m tests.fuzz.native run -max_total_time=600``.
 
-Stable rustc instruments ``crates/fuzz``, and clang links it with libFuzzer; arguments are libFuzzer's. Inputs worth keeping
-stay in ``.fuzz/native``. ``replay`` sends them to both engines and says where they differ.
+Stable rustc instruments ``crates/fuzz``, and clang links it with libFuzzer; arguments are libFuzzer's. Inputs worth
+keeping stay in ``.fuzz/native``. ``replay`` sends them to both engines and says where they differ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INSTRUMENTED = " ".join(
         ),
     ]
 )
-#: The first two bytes choose the cuts; the last two stand for a long run and for many fields (crates/fuzz/src/input.rs).
+#: The first two bytes choose the cuts; 0x80 stands for a long run, 0x81 for many fields (crates/fuzz/src/input.rs).
 SEEDS = [
     *(b"\0\1" + good for good in GOOD),
     b"\1\0" + b"".join(GOOD[:9]),
@@ -75,7 +75,7 @@ def run(options: list[str]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(SEEDS):
         (CORPUS / f"seed-{number}").write_bytes(seed)
-    command = [program, CORPUS, f"-artifact_prefix={FINDINGS}/", "-print_final_stats=1", *options]
+    command = [str(program), str(CORPUS), f"-artifact_prefix={FINDINGS}/", "-print_final_stats=1", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as fuzzer:
         assert fuzzer.stderr is not None
         said = []

@@ -290,9 +290,9 @@ fn check_begun_length(line: &[u8]) -> Result<(), Refusal> {
 
 /// Judge a first line as far as it has come.
 fn check_begun_line(line: &[u8]) -> Result<(), Refusal> {
-    let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    // A line that has only begun may end in the CR of its end.
-    let method = method.strip_suffix(b"\r").unwrap_or(method);
+    // A line that has only begun may end in the CR of its end; before a space it is a part of the method, and wrong.
+    let begun = line.strip_suffix(b"\r").unwrap_or(line);
+    let method = begun.split(|byte| *byte == b' ').next().unwrap_or_default();
     if line.starts_with(b"\x16\x03") {
         return Err(
             "this is TLS (HTTPS), and the server speaks plain HTTP: use http:// in the URL".into(),
@@ -533,6 +533,8 @@ mod tests {
             b"G(",
             b" GET",
             b"GET / HTTP/1.1\n",
+            b"GET\r ",
+            b"GET\r / HTTP/1.1\r\nHost: x\r\n\r\n",
         ] {
             assert!(head(data).is_err(), "{}", shown(data));
         }

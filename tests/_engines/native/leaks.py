@@ -81,7 +81,9 @@ def main(arguments: list[str]) -> int:
         subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=3000)
         found, places = losses(report, _library.library_name())
     reachable = found.pop("Leak_StillReachable", 0)
-    print(f"{servers} servers: {reachable} bytes kept to the end by the library, lost or wrong: {dict(found) or 'none'}")
+    print(
+        f"{servers} servers: {reachable} bytes kept to the end by the library, lost or wrong: {dict(found) or 'none'}"
+    )
     print("\n".join(places))
     return int(bool(found) or reachable > REACHABLE_BYTES_PER_SERVER * servers)
 
