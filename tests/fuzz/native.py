@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import machine
 from tests.conformance.inputs import GOOD
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def run(options: list[str]) -> int:
         for line in fuzzer.stderr:
             said.append(line)
             print(line, end="", file=sys.stderr)
-    figures = summary("".join(said), fuzzer.returncode)
+    figures = machine.description() | summary("".join(said), fuzzer.returncode)
     print(json.dumps(figures, indent=2))
     if int(figures["seconds"] or 0) >= 300:
         RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
