@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench campaign-recorder soak fuzz typescript wheel lowest oldsdk soakservices lock clean
+.PHONY: help demo native test check bench campaign-recorder soak soakservices fuzz fuzznative leaks peers typescript wheel lowest oldsdk lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -39,6 +39,12 @@ fuzz: .venv-fuzz/.ready ## fuzz the parser and the matchers by coverage (Linux, 
 	@.venv-fuzz/bin/python -m tests.fuzz server -max_total_time=$(FUZZ_S) -max_len=2048 -print_final_stats=1
 	@.venv-fuzz/bin/python -m tests.fuzz matchers -max_total_time=$(FUZZ_S) -max_len=512 -print_final_stats=1
 
+fuzznative: $(ready) ## fuzz the native request parser by coverage (needs cargo and clang)
+	@$(python) -m tests.fuzz.native run -max_total_time=$(FUZZ_S) -max_len=2048
+
+leaks: $(ready) native ## run a thousand native servers under valgrind
+	@$(python) -m tests._engines.native.leaks
+
 check: $(ready) ## format, lint, types, import layers, Rust
 	@echo "ruff format --check" && $(python) -m ruff format --check --quiet
 	@echo "ruff check" && $(python) -m ruff check --quiet
@@ -56,6 +62,10 @@ campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random mo
 # Without its optional dependencies, which are the program itself for each platform.
 typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
 	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+
+# Some MB each, and none is needed for anything else.
+peers: ## install the peers of make bench that npm has, into .node (needs npm; WireMock also java)
+	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund mockttp mountebank @copilotkit/aimock wiremock
 
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh

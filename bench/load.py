@@ -9,9 +9,11 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 REQUEST_HEADERS = "Host: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n"
 
@@ -26,13 +28,20 @@ class Client:
 
     def get(self, path: str, *, status: int = 200) -> float:
         """Send a GET, read its answer, and return the milliseconds that took."""
+        return self._send("GET", path, None, status)
+
+    def post(self, path: str, body: str) -> float:
+        """As :meth:`get`, with a JSON *body*."""
+        return self._send("POST", path, body, 200)
+
+    def _send(self, method: str, path: str, body: str | None, status: int) -> float:
         begin = time.perf_counter()
-        self._connection.request("GET", path)
+        self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         response = self._connection.getresponse()
         response.read()
         took_ms = (time.perf_counter() - begin) * 1000
         if response.status != status:
-            raise RuntimeError(f"GET {path}: expected status {status}, got {response.status}")
+            raise RuntimeError(f"{method} {path}: expected status {status}, got {response.status}")
         return took_ms
 
     def close(self) -> None:
@@ -114,10 +123,23 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def wrk(port: int, path: str, seconds: int, *, connections: int = 32) -> WrkRun:
-    """Load a server by so many connections from two threads, or from one if there is one connection."""
-    command = ["wrk", f"-c{connections}", f"-t{min(2, connections)}", f"-d{seconds}", f"http://127.0.0.1:{port}{path}"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def wrk(port: int, path: str, seconds: int, *, connections: int = 32, body: str = "") -> WrkRun:
+    """
+    Load a server by so many connections from two threads, or from one if there is one connection.
+
+    Args:
+        body: JSON to post; GET without.
+    """
+    command = ["wrk", f"-c{connections}", f"-t{min(2, connections)}", f"-d{seconds}"]
+    with tempfile.TemporaryDirectory() as folder:
+        if body:
+            script = Path(folder) / "post.lua"
+            fields = 'wrk.headers["Content-Type"] = "application/json"'
+            # Lua's long string: nothing in it needs escaping.
+            script.write_text(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n{fields}\n', encoding="utf-8")
+            command.append(f"-s{script}")
+        command.append(f"http://127.0.0.1:{port}{path}")
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     if rate is None:
         raise RuntimeError(f"wrk said nothing of requests per second:\n{text}")

@@ -25,6 +25,7 @@ NAMES = (
     "native_throughput",
     "native_scale",
     "token_streams",
+    "native_stop",
     "program_start",
     "recording",
     "recorder_crashes",

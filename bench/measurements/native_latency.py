@@ -16,7 +16,7 @@ from pathlib import Path
 
 from api_simulator import MockHttpServer, ResponseSpec
 from api_simulator._engines.base import engine_statuses
-from bench import constant, sampling, serve
+from bench import constant, peers, sampling, serve
 from bench.load import Client
 from bench.result import Bar, Chart, Figure, Mark, Result, Who
 
@@ -39,6 +39,10 @@ def measure(*, quick: bool) -> Result:
                 actions[engine] = partial(_block, Client(server.port), count)
         if constant.is_there():
             actions[CONSTANT] = partial(_block, Client(stack.enter_context(constant.started())), count)
+        others, notes = peers.available()
+        result.notes += notes
+        for peer in others:
+            actions[peer.name] = partial(_peer_block, peer, Client(stack.enter_context(peers.started(peer))), count)
         sampling.in_turns(1, actions)
         quiet = sampling.in_turns(rounds, actions)
         with _busy_thread():
@@ -46,7 +50,7 @@ def measure(*, quick: bool) -> Result:
             tails = sampling.in_turns(rounds, {name: partial(_tail_ms, port, count) for name, port in ports.items()})
     medians = {name: [sampling.median(block) for block in blocks] for name, blocks in quiet.items()}
     for name, values in medians.items():
-        who: Who = "baseline" if name == CONSTANT else "ours"
+        who: Who = "ours" if name in (NATIVE, AIOHTTP) else "baseline" if name == CONSTANT else "peer"
         result.figures.append(Figure.of(f"{name}, p50", values, "ms", who))
     for name, values in tails.items():
         result.figures.append(Figure.of(f"{name}, p99 beside a busy thread", values, "ms"))
@@ -61,6 +65,9 @@ def measure(*, quick: bool) -> Result:
         Bar("p50 is at most 1.2 times that of a constant answer", best, "times", at_most=OF_CONSTANT),
         Bar("p99 beside a busy thread is at most a tenth of aiohttp's", tail, "of aiohttp's", at_most=TAIL_OF_AIOHTTP),
     ]
+    for peer in peers.PEERS:
+        share = sampling.ratio(medians[NATIVE], medians[peer.name]) if {NATIVE, peer.name} <= set(medians) else None
+        result.bars.append(Bar(f"p50 is at most that of {peer.name}", share, "times", at_most=1.0))
     drawn = tuple(figure.name for figure in result.figures)
     mark = (
         (Mark(OF_CONSTANT * sampling.median(medians[CONSTANT]), "1.2 times constant"),) if CONSTANT in medians else ()
@@ -71,6 +78,10 @@ def measure(*, quick: bool) -> Result:
 
 def _block(client: Client, count: int) -> list[float]:
     return [client.get(serve.path_of(0)) for _ in range(count)]
+
+
+def _peer_block(peer: peers.Peer, client: Client, count: int) -> list[float]:
+    return [client.post(peer.path, peer.body) if peer.body else client.get(peer.path) for _ in range(count)]
 
 
 _CLIENT = """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 
-from bench import constant, sampling, serve
+from bench import constant, peers, sampling, serve
 from bench.load import has_wrk, wrk
 from bench.result import Bar, Chart, Figure, Result, Who
 
@@ -24,6 +24,8 @@ def measure(*, quick: bool) -> Result:
     if not has_wrk():
         result.notes.append("not measured: there is no wrk on PATH (a Debian package of that name)")
     else:
+        others, notes = peers.available()
+        result.notes += notes
         with contextlib.ExitStack() as stack:
             ports = {NATIVE: stack.enter_context(serve.started(serve.OURS, 1, {"API_SIMULATOR_ENGINE": "native"})).port}
             ports[serve.AIOHTTP] = stack.enter_context(serve.started(serve.AIOHTTP)).port
@@ -31,6 +33,12 @@ def measure(*, quick: bool) -> Result:
                 ports[serve.HTTPSERVER] = stack.enter_context(serve.started(serve.HTTPSERVER)).port
             if constant.is_there():
                 ports[CONSTANT] = stack.enter_context(constant.started())
+            loads = {}
+            for peer in others:
+                port = stack.enter_context(peers.started(peer))
+                loads[peer.name] = partial(_peer_rate, peer, port, seconds)
+                # Theirs are compiled while they run; what they do cold would flatter ours.
+                _peer_rate(peer, port, 1 if quick else 10)
             for connections in CONNECTIONS:
                 actions = {
                     name: partial(_rate, port, seconds, connections)
@@ -38,6 +46,9 @@ def measure(*, quick: bool) -> Result:
                     # One connection after the other is all that it can do.
                     if name != serve.HTTPSERVER or connections == 32
                 }
+                if connections == 32:
+                    # What all can do without refusing connections, and enough to compare.
+                    actions |= loads
                 rates[connections] = sampling.in_turns(rounds, actions)
     for connections, by_name in rates.items():
         for name, values in by_name.items():
@@ -53,6 +64,9 @@ def measure(*, quick: bool) -> Result:
     result.bars.append(Bar("at least 10 times pytest-httpserver", times, "times", at_least=TIMES_HTTPSERVER))
     above = sampling.ratio(found[NATIVE], found[serve.AIOHTTP]) if serve.AIOHTTP in found else None
     result.bars.append(Bar("more than bare aiohttp", above, "times", at_least=1.0))
+    for peer in peers.PEERS:
+        above = sampling.ratio(found[NATIVE], found[peer.name]) if peer.name in found else None
+        result.bars.append(Bar(f"more than {peer.name}", above, "times", at_least=1.0))
     drawn = tuple(figure.name for figure in result.figures)
     result.chart = Chart("Requests per second, own process (more is better)", drawn) if drawn else None
     return result
@@ -60,3 +74,10 @@ def measure(*, quick: bool) -> Result:
 
 def _rate(port: int, seconds: int, connections: int) -> float:
     return wrk(port, serve.path_of(0), seconds, connections=connections).requests_per_s
+
+
+def _peer_rate(peer: peers.Peer, port: int, seconds: int) -> float:
+    run = wrk(port, peer.path, seconds, body=peer.body)
+    if run.failed:
+        raise RuntimeError(f"{peer.name}: {run.failed} answers were not 2xx or 3xx")
+    return run.requests_per_s

@@ -114,7 +114,7 @@ impl HeadReader {
         }
         self.searched = data.len();
         let begun = data.get(self.line_start..).unwrap_or_default();
-        check_length(begun)?;
+        check_begun_length(begun)?;
         if self.method.is_empty() && !trimmed(begun).is_empty() {
             check_begun_line(begun)?;
         }
@@ -283,11 +283,16 @@ fn check_length(line: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// As [`check_length`], of a line whose end may have come by half: its CR is no part of it.
+fn check_begun_length(line: &[u8]) -> Result<(), Refusal> {
+    check_length(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// Judge a first line as far as it has come.
 fn check_begun_line(line: &[u8]) -> Result<(), Refusal> {
-    let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    // A line that has only begun may end in the CR of its end.
-    let method = method.strip_suffix(b"\r").unwrap_or(method);
+    // A line that has only begun may end in the CR of its end; before a space it is a part of the method, and wrong.
+    let begun = line.strip_suffix(b"\r").unwrap_or(line);
+    let method = begun.split(|byte| *byte == b' ').next().unwrap_or_default();
     if line.starts_with(b"\x16\x03") {
         return Err(
             "this is TLS (HTTPS), and the server speaks plain HTTP: use http:// in the URL".into(),
@@ -436,7 +441,7 @@ impl ChunkReader {
                 },
                 ChunkState::Size | ChunkState::Trailers => {
                     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-                        check_length(rest)?;
+                        check_begun_length(rest)?;
                         return Ok((used, false));
                     };
                     let line = rest[..end].strip_suffix(b"\r").ok_or_else(|| {
@@ -511,6 +516,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_the_greatest_length_may_be_cut_inside_its_end() {
+        let target = "a".repeat(MAX_LINE_BYTES - "GET / HTTP/1.1".len());
+        let data = format!("GET /{target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut reader = HeadReader::default();
+
+        assert_eq!(reader.read(&data.as_bytes()[..=MAX_LINE_BYTES]), Ok(None));
+        assert!(reader.read(data.as_bytes()).unwrap().is_some());
+    }
+
+    #[test]
     fn strangers_are_refused_as_soon_as_they_show() {
         for data in [
             &b"\x16\x03\x01"[..],
@@ -518,6 +533,8 @@ mod tests {
             b"G(",
             b" GET",
             b"GET / HTTP/1.1\n",
+            b"GET\r ",
+            b"GET\r / HTTP/1.1\r\nHost: x\r\n\r\n",
         ] {
             assert!(head(data).is_err(), "{}", shown(data));
         }
