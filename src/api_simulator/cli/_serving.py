@@ -66,6 +66,8 @@ def _serve(
             _start_admin(options, site, logs, stack)
         while not stop.wait(RELOAD_S):
             _reload(site, logs)
+        # First the probe: whoever has read the line finds it changed.
+        site.no_longer_ready()
         logs.say("stopping", grace_s=options.grace_s)
         in_time = site.drain(options.grace_s)
         count = server.request_count()

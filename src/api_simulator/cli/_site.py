@@ -81,9 +81,12 @@ class Site:
         self._exchange_routes(self._loaded)
         self._probes()
 
-    def drain(self, timeout_s: float) -> bool:
-        """Say that it is not ready any more, and wait for the requests under way; whether they ended in time."""
+    def no_longer_ready(self) -> None:
+        """Let the probe say that it is stopping."""
         self._probe(READY, 503, "stopping")
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait for the requests under way; whether they ended in time."""
         return self.server.simulation.journal.wait_until(self._is_idle, timeout_s=timeout_s)
 
     def _is_idle(self) -> bool:
