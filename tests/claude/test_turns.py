@@ -269,6 +269,8 @@ class TestBadInput:
             (lambda turn: turn.subagent(afterwards=Turn().text("x")), "background=True"),
             (lambda turn: turn.subagent(Turn().hang()), "text, thinking and tool"),
             (lambda turn: turn.then("no function"), "expected a function"),
+            (lambda turn: turn.tool("Bash", "ls"), r"tool\('Bash'\): the input is a dict, got 'ls'"),
+            (lambda turn: turn.api_error(200), "200 is no HTTP error; give a status from 400 to 599"),
         ],
     )
     def test_a_move_that_cannot_be_played_is_refused_when_it_is_said(self, say: Any, text: str):

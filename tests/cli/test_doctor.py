@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -32,6 +33,8 @@ def test_text_and_json_say_the_same(capsys):
     assert value.pop("ok") in (True, False)
     for name, shown in value.items():
         assert f"{name}:" in text
+        for key, detail in shown.items() if isinstance(shown, dict) else ():
+            assert re.search(rf"^  {re.escape(key)} +{re.escape(detail)}$", text, re.MULTILINE)
         for detail in shown.items() if isinstance(shown, dict) else [("", shown)] if isinstance(shown, str) else []:
             assert all(part in text for part in detail)
     assert all(problem in text for problem in value["problems"])

@@ -140,6 +140,13 @@ def test_a_file_that_is_none_is_explained(tmp_path: Path, content: str | None, t
     assert f"{script}{text}" in capsys.readouterr().err
 
 
+def test_yaml_is_refused_by_its_name(tmp_path: Path, capsys: Any):
+    (tmp_path / "s.yaml").write_text("steps: []")
+
+    assert main(["run-fake", "tool", "--script", str(tmp_path / "s.yaml")]) == 2
+    assert "s.yaml: scripts are JSON or TOML, not YAML" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -138,6 +138,8 @@ def test_the_admin_api_adds_routes_reads_the_journal_and_resets(serving):
     added = ask(f"{admin}/routes", method="POST", body={"path": "/added", "answer": {"json": [1]}}, headers=token)
     answer = ask(f"{served.url}/added?x=1")
     requests = ask(f"{admin}/requests?path=/added", headers=token)
+    foreign = ask(f"{admin}/routes", headers={"Authorization": "Bearer another"})
+    misspelt = ask(f"{admin}/requests?limt=1", headers=token)
     wrong = ask(f"{admin}/routes", method="POST", body={"path": "/x", "anser": {}}, headers=token)
     reading = ask(
         f"{admin}/routes", method="POST", body={"path": "/x", "answer": {"file": "/etc/passwd"}}, headers=token
@@ -149,6 +151,11 @@ def test_the_admin_api_adds_routes_reads_the_journal_and_resets(serving):
     assert served.line("admin").get("token") is None, "a token that was given is not repeated"
     assert admin.startswith("http://127.0.0.1:")
     assert (refused[0], refused[1]["error"]["type"]) == (401, "unauthorized")
+    assert foreign[0] == 401
+    assert "this is not the admin token" in foreign[1]["error"]["message"]
+    assert "this is not the admin token" not in refused[1]["error"]["message"]
+    assert misspelt[0] == 400
+    assert "there is no 'limt'; did you mean 'limit'?" in misspelt[1]["error"]["message"]
     assert (added[0], answer) == (201, (200, [1]))
     assert requests[1]["count"] == 1
     assert (requests[1]["requests"][0]["query"], requests[1]["requests"][0]["status"]) == ("x=1", 200)
@@ -311,6 +318,34 @@ def test_a_wrong_file_is_refused_with_its_place(content, complaint, tmp_path, ca
 
     assert main(["serve", "--check", "--file", str(file)]) == 1
     assert complaint in capsys.readouterr().out
+
+
+WRONG_PROGRAMS = [
+    ("def register(server):\n    server.x()\n", "routes.py:2: register(server): AttributeError"),
+    ("def register(server):\n    server.get('x')\n", "routes.py:2: register(server): RouteError: path: 'x'"),
+    ("SERVICES = {'anthropic': 3}\ndef register(server):\n    pass\n", "services.anthropic: Input should be a valid"),
+]
+
+
+@pytest.mark.parametrize(("program", "complaint"), WRONG_PROGRAMS, ids=[complaint for _, complaint in WRONG_PROGRAMS])
+def test_a_program_that_goes_wrong_is_refused_with_its_place(program, complaint, tmp_path, capsys):
+    file = tmp_path / "routes.py"
+    file.write_text(program)
+
+    assert main(["serve", "--check", "--file", str(file)]) == 1
+    assert complaint in capsys.readouterr().out
+
+
+def test_a_program_that_goes_wrong_later_takes_nothing_down(serving, tmp_path):
+    file = tmp_path / "routes.py"
+    file.write_text("def register(server):\n    server.get('/v').json(1)\n")
+    served = serving("--file", file)
+
+    file.write_text("def register(server):\n    return 1 / 0\n")
+    complaint = served.line("reload failed")
+
+    assert "routes.py:2: register(server): ZeroDivisionError" in str(complaint["error"])
+    assert ask(f"{served.url}/v") == (200, 1)
 
 
 def test_every_field_of_a_route_does_what_it_says(tmp_path, serving):

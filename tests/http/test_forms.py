@@ -143,6 +143,7 @@ def test_a_sequence_that_cannot_be_read_is_refused(server, keywords, complaint):
     ("method", "path", "when", "complaint"),
     [
         ("G T", "/", None, "method: expected an HTTP method"),
+        ("/a", "GET", None, r"register: method '/a' and path 'GET' are swapped; give the method first"),
         ("GET", "a", None, r"path: 'a' does not start with '/'; did you mean '/a'\?"),
         ("GET", "/", lambda request: True, r"when: expected a condition such as json_body\(\{...\}\) or where"),
         ("GET", "/", {"a": 1}, "when: expected a condition"),

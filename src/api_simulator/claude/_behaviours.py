@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from api_simulator.claude.records import MAX_RETRIES, ApiFailure, Records, failure_for
+from api_simulator.claude.records import MAX_RETRIES, ApiFailure, Records, request_failure
 from api_simulator.errors import ScriptError
 
 #: So many answers that do not fit the schema end the run.
@@ -106,7 +106,7 @@ class Behaviours(ABC):
         """
         call = f"api_failure({what!r}, times={times!r})"
         try:
-            failure = failure_for(what)
+            failure = request_failure(what)
         except ValueError as error:
             raise ScriptError(f"{call}: {error}") from None
         if times is not None and (not isinstance(times, int) or times < 0):
@@ -128,6 +128,8 @@ class Behaviours(ABC):
 
     def max_turns(self, limit: int = 1) -> None:
         """The run ends at ``--max-turns``, while the model still calls tools. Exit code 1; 0 before version 2.1."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ScriptError(f"max_turns({limit!r}): expected a number of turns, 1 or more")
         r = self.records
         turns = [[r.tool_use(), r.tool_result()] for _ in range(limit)]
         self.add(r.init(), *turns, r.error_result("error_max_turns", limit=limit))

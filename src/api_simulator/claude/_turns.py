@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from api_simulator._core.bodies import encode_json
 from api_simulator.claude._session.script import Move
-from api_simulator.claude.records import failure_for
+from api_simulator.claude.records import request_failure
 from api_simulator.errors import ScriptError, SpecError
 from api_simulator.process.script import exit_code_problem, wait_problem
 
@@ -106,6 +106,8 @@ class Moves(ABC):
         call = f"tool({name!r})"
         if not isinstance(name, str) or not name:
             raise ScriptError(f"{call}: a tool has a name, for instance 'Bash'")
+        if tool_input is not None and not isinstance(tool_input, Mapping):
+            raise ScriptError(f"{call}: the input is a dict, got {tool_input!r}; for Bash {{'command': 'ls'}}")
         if permission not in (None, "allow", "ask"):
             raise ScriptError(f"{call}: permission={permission!r} does not exist; give 'allow', 'ask' or None")
         if writes and name != "Write":
@@ -356,7 +358,7 @@ def checked_function(name: str, function: object) -> ReplyFunction:
 
 def _known_failure(call: str, error: Any) -> None:
     try:
-        failure_for(error)
+        request_failure(error)
     except (ValueError, TypeError) as problem:
         raise ScriptError(f"{call}: {problem}") from None
 

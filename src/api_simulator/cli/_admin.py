@@ -15,9 +15,13 @@ from api_simulator.cli._site import Site
 from api_simulator.cli.config import RouteEntry, read_entry
 from api_simulator.errors import ApiSimulatorError
 from api_simulator.http import CapturedRequest, MockHttpServer, ResponseSpec
+from api_simulator.services._settings import nearest
 
 #: Requests that one answer lists, unless it is asked for more.
 PAGE = 100
+
+#: The parameters of ``GET /requests``.
+_FILTERS = ["path", "method", "limit"]
 
 _Answer = Callable[[CapturedRequest], ResponseSpec]
 
@@ -52,7 +56,8 @@ class Admin:
             given = request.headers.get("authorization", "").encode()
             # In constant time: the token must not be found letter by letter.
             if not hmac.compare_digest(given, self._token):
-                return _error(401, "unauthorized", "send the admin token as Authorization: Bearer ...")
+                problem = "this is not the admin token; " if given else ""
+                return _error(401, "unauthorized", f"{problem}send the admin token as Authorization: Bearer ...")
             try:
                 return answer(request)
             except ApiSimulatorError as error:
@@ -78,6 +83,9 @@ class Admin:
 
     def _requests(self, request: CapturedRequest) -> ResponseSpec:
         query = request.query
+        for name in query:
+            if name not in _FILTERS:
+                return _error(400, "OptionError", f"requests: there is no {name!r}{nearest(name, _FILTERS)}")
         limit = query.get("limit", str(PAGE))
         if not limit.isdecimal() or limit == "0":
             return _error(400, "OptionError", f"limit: expected a whole number, 1 or more, got {limit!r}")

@@ -104,7 +104,8 @@ def _text(value: Mapping[str, object]) -> str:
     lines = []
     for name, shown in value.items():
         if isinstance(shown, dict):
-            lines += [f"{name}:", *(f"  {key:<9}{detail}" for key, detail in shown.items())]
+            width = max(map(len, shown), default=0)
+            lines += [f"{name}:", *(f"  {key:<{width}} {detail}" for key, detail in shown.items())]
         elif isinstance(shown, list):
             lines += [f"{name}: {'none' if not shown else ''}".rstrip(), *(f"  {problem}" for problem in shown)]
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import runpy
 import tomllib
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -190,7 +191,16 @@ def _python(path: Path) -> Loaded:
         raise OptionError(
             f"{path}: a file in Python defines register(server), and perhaps SERVICES, a dict of settings"
         )
-    return Loaded(services, register)
+
+    def checked(server: MockHttpServer) -> None:
+        try:
+            register(server)
+        except Exception as error:  # a program may raise anything, and what is served must live on
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            place = f"{path}:{lines[-1]}" if lines else str(path)
+            raise OptionError(f"{place}: register(server): {type(error).__name__}: {error}") from error
+
+    return Loaded(read_entry(ServeFile, {"services": services}, str(path)).services, checked)
 
 
 def _yaml(text: str) -> Any:
@@ -227,7 +237,7 @@ def read_entry(kind: type[EntryT], value: object, where: str) -> EntryT:
 def _complaint(where: str, kind: type[BaseModel], problem: Any) -> str:
     place = ".".join(map(str, problem["loc"])) or "the whole"
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {place}: {problem['msg']}, got {problem['input']!r:.80}"
+        return f"{where}: {place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r:.80}"
     parents = problem["loc"][:-1]
     if "answer" in parents or "answers" in parents:
         kind = AnswerEntry

@@ -39,6 +39,8 @@ _OLDER_KEYS = ("json", "status", "delay_seconds", "headers")
 
 def request_pattern(method: str, path: str | re.Pattern[str] | PathPattern, when: Condition | None) -> RequestPattern:
     """Return the pattern of a registration, or raise :class:`RouteError`."""
+    if isinstance(method, str) and isinstance(path, str) and method.startswith("/") and path[:1] not in ("/", "*"):
+        raise RouteError(f"register: method {method!r} and path {path!r} are swapped; give the method first")
     path_pattern, conditions = parse_path(path_regex(path) if isinstance(path, re.Pattern) else path)
     if when is not None:
         if not isinstance(when, Condition):

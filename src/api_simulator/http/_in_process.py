@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.simulation import Simulation
@@ -41,8 +41,9 @@ class InProcess(ABC):
         """
         return _engine().InProcessTransport(self._in_process())
 
-    @contextmanager
-    def intercept(self, *urls: str, pass_through: Collection[str] = (), strict: bool | None = None) -> Iterator[None]:
+    def intercept(
+        self, *urls: str, pass_through: Collection[str] = (), strict: bool | None = None
+    ) -> AbstractContextManager[None]:
         """
         Answer clients of httpx2 and httpx that ask these origins, whoever made them and when.
 
@@ -78,11 +79,7 @@ class InProcess(ABC):
             guards=is_strict,
             pass_through=[parsed_host(host) for host in pass_through],
         )
-        engine.open_interception(interception)
-        try:
-            yield
-        finally:
-            engine.close_interception(interception)
+        return _open(engine, interception)
 
     def respx_router(self) -> Any:
         """
@@ -100,6 +97,16 @@ class InProcess(ABC):
         from api_simulator._engines._inprocess._respx import router
 
         return router(self._in_process())
+
+
+@contextmanager
+def _open(engine: ModuleType, interception: Any) -> Iterator[None]:
+    # Apart from intercept(), whose own body would run in the with statement only: what is wrong is said by the call.
+    engine.open_interception(interception)
+    try:
+        yield
+    finally:
+        engine.close_interception(interception)
 
 
 def _engine() -> ModuleType:

@@ -92,6 +92,8 @@ def read_script(path: Path, program: type[StagedProgram[Any]]) -> ScriptFile:
         ScriptFileError: If it cannot be read, is no JSON or TOML, or says what cannot be played; the text names file,
             line where it is known, and the path to the part.
     """
+    if path.suffix in (".yaml", ".yml"):
+        raise ScriptFileError(f"{path}: scripts are JSON or TOML, not YAML; write it as one of these")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

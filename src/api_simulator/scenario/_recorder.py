@@ -23,6 +23,7 @@ from api_simulator.scenario._capture import Command, RunningStep
 from api_simulator.scenario._lock import FolderLock
 from api_simulator.scenario._manifest import Manifest
 from api_simulator.scenario._program_step import DEFAULT_SIZE, Order, OutputFunction, ProgramStep, StepResult, now
+from api_simulator.scenario._side_effects import checked_patterns
 from api_simulator.scenario.models import McpCallRecord, ProgramStepRecord, SummaryStepRecord
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class ScenarioRecorder:
                 command=self._command(args, cwd, env, stdin, size if terminal else None, timeout_s),
                 env=dict(env or {}),
                 session_log_dir=None if session_log_dir is None else Path(session_log_dir).absolute(),
-                files=tuple(files),
+                files=checked_patterns(files),
                 on_output=on_output,
                 on_start=on_start,
             ),

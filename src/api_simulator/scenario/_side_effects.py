@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from api_simulator._core.redaction import Redaction
+from api_simulator.errors import OptionError
 
 _BLOCK = 1024 * 1024
 
@@ -60,3 +61,22 @@ def is_inside(name: str) -> bool:
     """Return whether *name* is a relative path that does not lead out of its folder."""
     path = PurePosixPath(name)
     return bool(name) and not path.is_absolute() and ".." not in path.parts and os.path.normpath(name) != "."
+
+
+def checked_patterns(files: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the patterns of files to record.
+
+    Raises:
+        OptionError: If one is absolute or goes up by ``..``: what it finds would be stored beside the step's own files.
+    """
+    if isinstance(files, str):
+        raise OptionError(f"files: expected a list of patterns, got {files!r}; write [{files!r}]")
+    patterns = tuple(files)
+    for pattern in patterns:
+        path = PurePath(pattern)
+        if not path.parts or path.is_absolute() or ".." in path.parts:
+            raise OptionError(
+                f"files: {pattern!r} is not below the working folder; give a pattern below it, or another cwd"
+            )
+    return patterns

@@ -16,6 +16,7 @@ from api_simulator.claude.records._api_errors import (
     MAX_RETRIES,
     ApiFailure,
     failure_for,
+    request_failure,
     retry_category,
     retry_delay_ms,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "full_version",
     "json_of",
     "profile_for",
+    "request_failure",
     "retry_category",
     "retry_delay_ms",
     "text_of",

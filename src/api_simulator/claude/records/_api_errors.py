@@ -282,6 +282,19 @@ def failure_for(what: str | int | None) -> ApiFailure:
     )
 
 
+def request_failure(what: str | int | None) -> ApiFailure:
+    """
+    Return :func:`failure_for` of what ends a request.
+
+    Raises:
+        ValueError: If nothing is called so, or a status is none of an error (400 to 599).
+    """
+    is_named = what is None or isinstance(what, str)
+    if not is_named and (type(what) is not int or not 400 <= what <= 599):
+        raise ValueError(f"{what!r} is no HTTP error; give a status from 400 to 599, or a name")
+    return failure_for(what)
+
+
 def retry_category(status: int | None) -> str:
     """Return what ``api_retry`` calls an HTTP status, None being a failed connection."""
     return failure_for(status).retry_category
