@@ -422,7 +422,8 @@ def probe_a_block(server, release):
 
 def test_a_server_that_blocks_is_reported_by_the_probe():
     release = threading.Event()
-    with MockHttpServer() as server:
+    # The native engine would answer /health all the same.
+    with MockHttpServer(engine="aiohttp") as server:
         server.register("GET", "/health", ResponseSpec())
         server.register("GET", "/block", blocking(release))
 

@@ -40,7 +40,7 @@ def test_the_short_form_for_json_takes_every_value(server):
     for name, value in {"null": None, "text": "t", "list": [1]}.items():
         server.get(f"/{name}").json(value)
 
-    for name, sent in {"null": b"null", "text": b"t", "list": b"[1]"}.items():
+    for name, sent in {"null": b"null", "text": b'"t"', "list": b"[1]"}.items():
         reply = call(server, f"/{name}")
         assert (reply.body, reply.get("content-type")) == (sent, "application/json")
 
