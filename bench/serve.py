@@ -116,8 +116,8 @@ def open_httpserver(routes: int, form: Form) -> Opened:
     server.expect_request("/events", method="POST").respond_with_json(BODY, status=201)
     begin = time.perf_counter()
     for number in range(routes):
-        # It has no templates: an expression is the only pattern it knows.
-        path = path_of(number) if form == "exact" else re.compile(f"/v1/[^/]+/item-{number}")
+        # It has no templates: an expression is the only pattern it knows, and it looks at the beginning of a path only.
+        path = path_of(number) if form == "exact" else re.compile(f"/v1/[^/]+/item-{number}$")
         server.expect_request(path, method="GET").respond_with_json(BODY)
     return Opened(server, server.port, time.perf_counter() - begin)
 
