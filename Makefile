@@ -11,7 +11,7 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench campaign-recorder soak soakservices fuzz fuzznative leaks peers typescript wheel lowest oldsdk lock clean
+.PHONY: help demo native test check bench campaign-recorder soak soakservices fuzz fuzznative leaks peers typescript wheel wheeltest lowest oldsdk lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -69,6 +69,9 @@ peers: ## install the peers of make bench that npm has, into .node (needs npm; W
 
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh
+
+wheeltest: $(ready) ## as wheel, with the native engine required and the tests of all engines (PYTHON=... runs them)
+	@API_SIMULATOR_NATIVE=require PYTHON="$(PYTHON)" sh tools/check_wheel.sh engines
 
 lowest: .venv-lowest/.ready ## run the contract and MCP tests with the oldest allowed dependencies
 	@.venv-lowest/bin/python -m pytest tests/contract tests/mcp $(PYTEST_ARGS)

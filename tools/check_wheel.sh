@@ -1,8 +1,12 @@
 #!/bin/sh
-# Build sdist and wheel, install the wheel where there is no source tree, and run the contract tests from it.
+# Build sdist and wheel, install the wheel where there is no source tree, and run tests from it.
+#
+#   sh tools/check_wheel.sh            the contract tests
+#   sh tools/check_wheel.sh engines    those of all engines, of which the native one must be in the wheel
 #
 # What this finds and the suite cannot: a file that is missing from the wheel, a dependency that is used and not
-# declared, an entry point that names nothing. Run it by `make wheel`.
+# declared, an entry point that names nothing. Run it by `make wheel` and `make wheeltest`. PYTHON names the interpreter
+# of the environment: any that the package supports takes the same wheel.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +24,7 @@ rm -rf dist
 ls -l dist
 
 echo "== install the wheel, with the dependencies it declares and nothing else, in an empty environment"
-.venv/bin/python -m venv "$work/env"
+"${PYTHON:-.venv/bin/python}" -m venv "$work/env"
 pip install -qq dist/*.whl
 pip check
 cd "$work"
@@ -40,8 +44,21 @@ PY
 "$work/env/bin/api-simulator" --help >/dev/null
 echo "api-simulator --help: ok"
 
-echo "== run the contract tests on it"
+echo "== run tests on it"
 # The tests and their settings, not src: what they import can only be the wheel.
 cp -R "$root/tests" "$root/pyproject.toml" "$work/"
 pip install -qq --require-hashes -r "$root/requirements/test.txt"
-"$work/env/bin/python" -m pytest tests/contract
+case ${1:-contract} in
+contract)
+    "$work/env/bin/python" -m pytest tests/contract
+    ;;
+engines)
+    mkdir -p crates/capi
+    cp -R "$root/crates/capi/include" crates/capi/
+    "$work/env/bin/python" -m tests.installed
+    ;;
+*)
+    echo "$0: expected contract or engines, found $1" >&2
+    exit 2
+    ;;
+esac

@@ -172,6 +172,20 @@ def test_connections_are_counted_as_a_client_would_open_them(library, server):
     assert server.connections.open == 0
 
 
+@pytest.mark.parametrize("engine", ["aiohttp", "auto"])
+def test_no_number_is_of_a_connection_with_a_socket_and_of_one_without(engine):
+    with MockHttpServer(engine=engine) as server, httpx2.Client(base_url=server.url, trust_env=False) as outside:
+        server.get("/").json(1)
+        with client_of(httpx2, server) as inside:
+            for client in (outside, inside, outside, inside):
+                client.get("/")
+
+            assert [request.connection_id for request in server.get_requests()] == [1, -1, 1, -1]
+            assert (server.connections.opened, server.connections.open) == (2, 2)
+
+        assert server.connections.open == 1
+
+
 @LIBRARIES
 def test_a_body_that_is_broken_off_is_no_request(library, server):
     def body():

@@ -250,6 +250,12 @@ _PARSING = (
         "RFC 9112 7.1",
         needs=_PARSER,
     ),
+    Requirement(
+        "parse:framing:extensions",
+        "What follows the size of a chunk is ;name or ;name=value, quoted or not, without whitespace.",
+        "RFC 9112 7.1.1, which forbids the whitespace to clients",
+        _PARSER,
+    ),
     Requirement("parse:syntax:line-ends", "Lines end in CRLF and nothing else.", "RFC 9112 2.2", _PARSER),
     Requirement("parse:syntax:folding", "A field folded over two lines is refused.", "RFC 9112 5.2", _PARSER),
     Requirement("parse:syntax:fields", "A field that is none is refused.", "RFC 9112 5", _PARSER),
@@ -279,6 +285,18 @@ _PARSING = (
         "parse:refusal:others-unhurt", "A refusal takes nothing with it that came before or elsewhere.", needs=_PARSER
     ),
     Requirement("parse:refusal:slow-parser", "What one parser refuses no other accepts by leniency.", needs=_PARSER),
+    Requirement(
+        "parse:refusal:slow-extensions",
+        "That is so for the extensions of chunks too.",
+        "RFC 9112 7.1.1",
+        _PARSER,
+        {"aiohttp": "its second parser, which reads unknown methods, looks at no extension of a chunk"},
+    ),
+    Requirement(
+        "parse:refusal:begun-chunk",
+        "A line of a chunked body is refused when it shows that it is none, not when it ends.",
+        needs=_PARSER,
+    ),
     Requirement("engines:requests:same", "Engines read the same requests from the same bytes.", needs=_PARSER),
     Requirement(
         "engines:programs:same", "Engines give the same answers, byte for byte, and record the same.", needs=_PARSER

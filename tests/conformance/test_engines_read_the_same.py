@@ -70,7 +70,16 @@ def without_known_faults(data):
     # Its two parsers differ in what bare line ends they read over before a request.
     strange = re.search(rb"\r(?!\n)|(?:^|\n)\n", data)
     # Blank input alone is nothing, or nearly.
-    return data.strip() != b"" and b"\r\n0\r\nT" not in data and b"CONNECT" not in data.upper() and strange is None
+    plain = data.strip() != b"" and b"\r\n0\r\nT" not in data and b"CONNECT" not in data.upper() and strange is None
+    return plain and not reads_chunks_slowly(data)
+
+
+def reads_chunks_slowly(data):
+    """Whether chunks with extensions, or cut off inside a line, may come to aiohttp's second parser."""
+    # parse:refusal:slow-extensions; that parser also looks at a line of a chunked body only when it has ended.
+    lines = re.findall(rb"([^\r\n]*) HTTP/1\.[01]\r\n", data)
+    quick = all(re.fullmatch(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [!-~]+", line) for line in lines)
+    return not quick and b"chunked" in data.lower() and (b";" in data or not data.endswith(b"\n"))
 
 
 def check(both, data):

@@ -53,10 +53,11 @@ def test_a_chunked_body_is_read_to_its_end(server, pieces):
     [
         b"3;name=value\r\nabc\r\n0\r\n\r\n",
         b'3;name="quoted";flag\r\nabc\r\n0;last\r\n\r\n',
+        b'3;name="\\"; ,\xff";other=\r\nabc\r\n0\r\n\r\n',
         b"0003\r\nabc\r\n000\r\n\r\n",
         b"3\r\nabc\r\n0\r\nTrailer-Field: 1\r\nOther: 2\r\n\r\n",
     ],
-    ids=["extension", "quoted-extension", "zeros", "trailers"],
+    ids=["extension", "quoted-extension", "quoted-pair", "zeros", "trailers"],
 )
 def test_extensions_and_trailers_are_read_over(server, chunks):
     assert bodies(server, CHUNKED + chunks + GET) == [b"abc", b""]
@@ -243,6 +244,7 @@ REFUSED = {
         "chunked-in-two-fields": CHUNKED[:-2] + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "http-1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "vertical-tab": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+        "empty": POST + b"Transfer-Encoding:\r\n\r\n",
     },
     "parse:framing:chunks": {
         "no-number": CHUNKED + b"xyz\r\nabc\r\n0\r\n\r\n",
@@ -253,6 +255,17 @@ REFUSED = {
         "too-long": CHUNKED + b"5\r\nabc\r\n0\r\n\r\n",
         "bare-line-feed": CHUNKED + b"3\nabc\r\n0\r\n\r\n",
         "empty-line": CHUNKED + b"\r\nabc\r\n0\r\n\r\n",
+    },
+    "parse:framing:extensions": {
+        "blank": CHUNKED + b"3; a\r\nabc\r\n0\r\n\r\n",
+        "blank-before": CHUNKED + b"3 ;a\r\nabc\r\n0\r\n\r\n",
+        "nothing": CHUNKED + b"3;\r\nabc\r\n0\r\n\r\n",
+        "no-token": CHUNKED + b"3;a/b\r\nabc\r\n0\r\n\r\n",
+        "no-token-in-value": CHUNKED + b"3;a=b,c\r\nabc\r\n0\r\n\r\n",
+        "not-ascii": CHUNKED + b"3;a=\xff\r\nabc\r\n0\r\n\r\n",
+        "open-quotes": CHUNKED + b'3;a="b\r\nabc\r\n0\r\n\r\n',
+        "behind-quotes": CHUNKED + b'3;a="b"c\r\nabc\r\n0\r\n\r\n',
+        "last-chunk": CHUNKED + b"3\r\nabc\r\n0;a b\r\n\r\n",
     },
     "parse:syntax:line-ends": {
         "bare-line-feeds": b"GET / HTTP/1.1\nHost: x\n\n",
@@ -334,6 +347,22 @@ def test_a_broken_chunk_is_refused(server, data):
     check_refusal(server, data)
 
 
+@requirement("parse:framing:extensions")
+@refused("parse:framing:extensions")
+def test_a_chunk_extension_that_is_none_is_refused(server, data):
+    check_refusal(server, data)
+
+
+@requirement("parse:refusal:begun-chunk")
+@pytest.mark.parametrize("begun", [b"x", b"3 ", b"3;a/", b"3\r\nabc\r\n3 ", b"0\r\n:"])
+def test_a_line_of_a_chunked_body_is_refused_before_it_has_ended(server, begun):
+    """Its client waits for the answer before it sends the rest."""
+    with Wire(server) as wire:
+        wire.send(CHUNKED + begun)
+
+        assert wire.read_to_end().startswith(b"HTTP/1.1 400 ")
+
+
 @requirement("parse:syntax:line-ends")
 @refused("parse:syntax:line-ends")
 def test_a_line_that_does_not_end_in_crlf_is_refused(server, data):
@@ -386,9 +415,18 @@ def test_http_1_0_needs_no_host(server):
 
 
 @requirement("parse:refusal:slow-parser")
-@pytest.mark.parametrize("theme", REFUSED)
+@pytest.mark.parametrize("theme", [theme for theme in REFUSED if theme != "parse:framing:extensions"])
 def test_the_method_changes_nothing_about_what_is_refused(server, theme):
     """An engine may read methods that it does not know with another parser: that one must be as strict."""
+    check_slow_refusals(server, theme)
+
+
+@requirement("parse:refusal:slow-extensions")
+def test_the_method_changes_nothing_about_chunk_extensions(server):
+    check_slow_refusals(server, "parse:framing:extensions")
+
+
+def check_slow_refusals(server, theme):
     for name, data in REFUSED[theme].items():
         method, space, rest = data.partition(b" ")
         if method in (b"GET", b"POST"):

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* Grows with every incompatible change; a loader refuses any other than its own. */
-#define ASIM_ABI_VERSION 1
+#define ASIM_ABI_VERSION 2
 
 typedef struct asim_runtime asim_runtime;
 typedef struct asim_server asim_server;
@@ -80,6 +80,14 @@ void asim_entry(asim_server *server, uint32_t entry, uint32_t route, const uint8
 void asim_forget(asim_server *server, const uint8_t *key, size_t size);
 
 /*
+ * End a route to which no key leads any more: its counters are gone, its programs when nothing answers with them.
+ *
+ * Its number is given again, and -1 or 0 is what functions say of it until then. Without asim_route_end a route and its
+ * counters stay as long as the server, also behind a reset.
+ */
+void asim_route_end(asim_server *server, uint32_t route);
+
+/*
  * Read or use a route's counters: what 0 returns its calls, 1 its position; 2 counts a call, 3 takes an answer.
  *
  * Returns the value after counting, before taking; -1 if there is no such route.
@@ -97,7 +105,7 @@ void asim_reset(asim_server *server, uint64_t generation);
 
 /*
  * Return a number: 0 plain requests not drained (-1: others are among them), 1 connections opened since the last
- * reset, 2 connections open.
+ * reset, 2 connections open, 3 routes that were added and have not ended.
  */
 int64_t asim_count(asim_server *server, uint32_t what);
 

@@ -19,7 +19,7 @@ use api_simulator_engine::table::Then;
 use crate::platform::System;
 
 /// The version of the C ABI; grows with each incompatible change, and no number is used twice.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Call *action*; a panic becomes *otherwise*.
 fn guarded<T>(otherwise: T, action: impl FnOnce() -> T) -> T {
@@ -315,6 +315,23 @@ pub unsafe extern "C" fn asim_forget(server: *const Arc<Server>, key: *const u8,
 ///
 /// As the header says of handles and memory.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn asim_route_end(server: *const Arc<Server>, route: u32) {
+    // SAFETY: the header's promise.
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return;
+    };
+    // What it leaves is freed without the lock, which answers wait for.
+    guarded((), || {
+        drop(server.with_table(|table| table.end_route(route)))
+    });
+}
+
+/// See the header.
+///
+/// # Safety
+///
+/// As the header says of handles and memory.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn asim_turn(server: *const Arc<Server>, route: u32, what: u32) -> i64 {
     // SAFETY: the header's promise.
     let Some(server) = (unsafe { borrowed(server) }) else {
@@ -397,6 +414,7 @@ pub unsafe extern "C" fn asim_count(server: *const Arc<Server>, what: u32) -> i6
             .map_or(-1, |count| i64::try_from(count).unwrap_or(-1)),
         1 => i64::try_from(server.connection_counts().0).unwrap_or(-1),
         2 => i64::try_from(server.connection_counts().1).unwrap_or(-1),
+        3 => i64::try_from(server.with_table(|table| table.route_count())).unwrap_or(-1),
         _ => -1,
     })
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http1::{ChunkReader, Framing, Head, HeadReader, Refusal};
+use crate::chunked::ChunkReader;
+use crate::http1::{Framing, Head, HeadReader, Refusal};
 use crate::log::{Kind, Record};
 use crate::platform::{Waker, Watch, handle};
 use crate::program::{Program, SENT_AT_ONCE_BYTES, Step};

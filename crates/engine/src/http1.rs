@@ -1,4 +1,4 @@
-//! Reading requests: RFC 9112, as strict as the reference engine's parser.
+//! Reading heads of requests: RFC 9112, as strict as the reference engine's parser.
 //!
 //! Incremental and pure: it is given the bytes that are there and says what it found or what is wrong. A line is
 //! judged as soon as it has ended, and a first line as far as it has come, so that a client which speaks something
@@ -240,20 +240,19 @@ impl Fields {
 }
 
 /// Split a line into name and value.
-fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
-    let refused = || {
-        format!(
-            "invalid header field, expected a name, a colon and a value: {}",
-            shown(line)
-        )
-    };
-    let colon = line
-        .iter()
-        .position(|byte| *byte == b':')
-        .ok_or_else(refused)?;
-    let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
-    if name.is_empty() || !name.iter().copied().all(is_token) {
-        return Err(refused());
+pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+    check_begun_field(line)?;
+    let colon = line.iter().position(|byte| *byte == b':');
+    let colon = colon.ok_or_else(|| no_field(line))?;
+    Ok((&line[..colon], trimmed(&line[colon + 1..])))
+}
+
+/// Judge the line of a field as far as it has come.
+pub(crate) fn check_begun_field(line: &[u8]) -> Result<(), Refusal> {
+    let end_of_name = line.iter().position(|byte| *byte == b':');
+    let (name, value) = line.split_at(end_of_name.unwrap_or(line.len()));
+    if end_of_name == Some(0) || !name.iter().copied().all(is_token) {
+        return Err(no_field(line));
     }
     if value.iter().any(|byte| *byte != b'\t' && is_control(*byte)) {
         return Err(format!(
@@ -261,7 +260,14 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
             shown(line)
         ));
     }
-    Ok((name, value))
+    Ok(())
+}
+
+fn no_field(line: &[u8]) -> Refusal {
+    format!(
+        "invalid header field, expected a name, a colon and a value: {}",
+        shown(line)
+    )
 }
 
 fn length(value: &[u8]) -> Result<u64, Refusal> {
@@ -273,7 +279,7 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     number.ok_or_else(|| format!("Content-Length is a whole number: {}", shown(value)))
 }
 
-fn check_length(line: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check_length(line: &[u8]) -> Result<(), Refusal> {
     if line.len() > MAX_LINE_BYTES {
         return Err(format!(
             "a line is longer than {MAX_LINE_BYTES} bytes: {}...",
@@ -284,7 +290,7 @@ fn check_length(line: &[u8]) -> Result<(), Refusal> {
 }
 
 /// As [`check_length`], of a line whose end may have come by half: its CR is no part of it.
-fn check_begun_length(line: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check_begun_length(line: &[u8]) -> Result<(), Refusal> {
     check_length(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
@@ -380,110 +386,13 @@ fn is_control(byte: u8) -> bool {
 }
 
 /// RFC 9110 5.6.2.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let text = bytes[..bytes.len().min(200)].escape_ascii().to_string();
     format!("'{text}'")
-}
-
-/// Reads a chunked body.
-#[derive(Default)]
-pub struct ChunkReader {
-    state: ChunkState,
-    trailers: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-enum ChunkState {
-    #[default]
-    Size,
-    Data(u64),
-    DataEnd,
-    Trailers,
-}
-
-impl ChunkReader {
-    /// Move what is complete of *data* into *body*; returns how many bytes are used up, and whether it is the end.
-    ///
-    /// # Errors
-    ///
-    /// If it is no chunked body.
-    pub fn read(&mut self, data: &[u8], body: &mut Vec<u8>) -> Result<(usize, bool), Refusal> {
-        let mut used = 0;
-        loop {
-            let rest = &data[used..];
-            match self.state {
-                ChunkState::Data(0) => self.state = ChunkState::DataEnd,
-                ChunkState::Data(left) => {
-                    let count = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                    body.extend_from_slice(&rest[..count]);
-                    used += count;
-                    self.state = ChunkState::Data(left - count as u64);
-                    if count == 0 {
-                        return Ok((used, false));
-                    }
-                }
-                ChunkState::DataEnd => match rest {
-                    [] | [b'\r'] => return Ok((used, false)),
-                    [b'\r', b'\n', ..] => {
-                        used += 2;
-                        self.state = ChunkState::Size;
-                    }
-                    _ => {
-                        return Err(format!(
-                            "a chunk does not end where its size says: {}",
-                            shown(rest)
-                        ));
-                    }
-                },
-                ChunkState::Size | ChunkState::Trailers => {
-                    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-                        check_begun_length(rest)?;
-                        return Ok((used, false));
-                    };
-                    let line = rest[..end].strip_suffix(b"\r").ok_or_else(|| {
-                        format!(
-                            "a line of a chunked body must end in CR LF: {}",
-                            shown(&rest[..end])
-                        )
-                    })?;
-                    check_length(line)?;
-                    used += end + 1;
-                    if matches!(self.state, ChunkState::Size) {
-                        self.state = match chunk_size(line)? {
-                            0 => ChunkState::Trailers,
-                            size => ChunkState::Data(size),
-                        };
-                    } else if line.is_empty() {
-                        return Ok((used, true));
-                    } else {
-                        self.trailers += 1;
-                        if self.trailers > MAX_FIELDS {
-                            return Err(format!("more than {MAX_FIELDS} trailers"));
-                        }
-                        field(line)?;
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn chunk_size(line: &[u8]) -> Result<u64, Refusal> {
-    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-    let good = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
-    let number = std::str::from_utf8(digits).ok().filter(|_| good);
-    number
-        .and_then(|text| u64::from_str_radix(text, 16).ok())
-        .ok_or_else(|| {
-            format!(
-                "the size of a chunk is a hexadecimal number: {}",
-                shown(line)
-            )
-        })
 }
 
 #[cfg(test)]
@@ -587,24 +496,5 @@ mod tests {
             assert!(!good("GET", target), "{target}");
         }
         assert!(good("OPTIONS", "*") && good("CONNECT", "x:443") && !good("CONNECT", ":443"));
-    }
-
-    #[test]
-    fn chunks_are_the_same_however_they_are_cut() {
-        let data = b"3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\nnext";
-        for cut in 0..data.len() {
-            let (mut reader, mut body) = (ChunkReader::default(), Vec::new());
-            let (mut used, mut done) = reader.read(&data[..cut], &mut body).unwrap();
-            if !done {
-                let (more, end) = reader.read(&data[used..], &mut body).unwrap();
-                (used, done) = (used + more, end);
-            }
-
-            assert_eq!(
-                (used, done, &body[..]),
-                (data.len() - 4, true, &b"abc0123456789"[..]),
-                "{cut}"
-            );
-        }
     }
 }

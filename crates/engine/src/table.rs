@@ -68,14 +68,16 @@ pub struct Turn {
 #[derive(Default)]
 pub struct Table {
     entries: HashMap<Box<[u8]>, Entry>,
-    routes: Vec<Route>,
+    routes: Vec<Option<Route>>,
+    // Numbers of routes that have ended, to be given again.
+    ended: Vec<u32>,
 }
 
 impl Table {
     /// Return what `METHOD path` gets, counting it; `None` if Python must be asked.
     pub fn turn(&mut self, key: &[u8], form: Form) -> Option<Turn> {
         let entry = *self.entries.get(key)?;
-        let route = self.routes.get_mut(entry.route as usize)?;
+        let route = self.routes.get_mut(entry.route as usize)?.as_mut()?;
         let (index, program) = route.next(form)?;
         route.calls += 1;
         route.position += 1;
@@ -88,24 +90,44 @@ impl Table {
 
     /// Add a route and return its number.
     pub fn add_route(&mut self, answers: usize, then: Then, calls: u64, position: u64) -> u32 {
-        self.routes.push(Route {
+        let route = Some(Route {
             then,
             answers,
             calls,
             position,
             forms: Vec::new(),
         });
+        if let Some(number) = self.ended.pop() {
+            self.routes[number as usize] = route;
+            return number;
+        }
+        self.routes.push(route);
         u32::try_from(self.routes.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Take out a route for good: no key may lead to it any more, and its number is given again.
+    pub fn end_route(&mut self, number: u32) -> Option<Route> {
+        let route = self.routes.get_mut(number as usize)?.take();
+        if route.is_some() {
+            self.ended.push(number);
+        }
+        route
+    }
+
+    /// Return how many routes there are, those of before a reset included.
+    #[must_use]
+    pub fn route_count(&self) -> usize {
+        self.routes.len() - self.ended.len()
     }
 
     /// Return the state of a route.
     pub fn route(&mut self, number: u32) -> Option<&mut Route> {
-        self.routes.get_mut(number as usize)
+        self.routes.get_mut(number as usize)?.as_mut()
     }
 
     /// Give a route the program of its next answer in one form; false if there is no such route.
     pub fn add_program(&mut self, route: u32, form: Form, program: Arc<Program>) -> bool {
-        let Some(route) = self.routes.get_mut(route as usize) else {
+        let Some(route) = self.route(route) else {
             return false;
         };
         match route.forms.iter_mut().find(|(known, _)| *known == form) {
@@ -134,6 +156,7 @@ impl Table {
     pub fn retire_routes(&mut self) -> Vec<impl Send + use<>> {
         self.routes
             .iter_mut()
+            .flatten()
             .filter(|route| !route.forms.is_empty())
             .map(|route| std::mem::take(&mut route.forms))
             .collect()
@@ -198,5 +221,19 @@ mod tests {
 
         assert_eq!(answers(&mut table, 1), [None]);
         assert_eq!(table.route(0).map(|route| route.calls), Some(1));
+    }
+
+    #[test]
+    fn the_programs_of_a_route_that_ends_live_as_long_as_answers_under_way() {
+        let mut table = table(Then::Repeat);
+        let turn = table.turn(b"GET /a", 2).unwrap();
+        table.forget(b"GET /a");
+
+        drop(table.end_route(0));
+
+        assert_eq!(Arc::strong_count(&turn.program), 1);
+        assert!(table.end_route(0).is_none() && table.route(0).is_none());
+        assert_eq!(table.route_count(), 0);
+        assert_eq!(table.add_route(1, Then::Repeat, 0, 0), 0);
     }
 }

@@ -1,8 +1,7 @@
 //! A connection without a socket: requests out of pieces, one after the other, as `engine::connection` takes them.
 
-use api_simulator_engine::http1::{
-    ChunkReader, Framing, Head, HeadReader, MAX_FIELDS, MAX_LINE_BYTES, Refusal,
-};
+use api_simulator_engine::chunked::ChunkReader;
+use api_simulator_engine::http1::{Framing, Head, HeadReader, MAX_FIELDS, MAX_LINE_BYTES, Refusal};
 
 /// A request and where it was.
 #[derive(Debug, PartialEq, Eq)]

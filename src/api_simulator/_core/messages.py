@@ -141,7 +141,8 @@ class CapturedRequest(Mapping[str, Any]):
 
         http_version: ``"1.0"`` or ``"1.1"``.
 
-        connection_id: Number of its connection on this server, from 1.
+        connection_id: Number of its connection on this server, from 1; those without a socket, of a server that has
+            one too, count down from -1.
 
         connection_index: Place of the request on its connection, from 0.
 

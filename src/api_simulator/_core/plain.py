@@ -48,6 +48,10 @@ class FastPath(Protocol):
         """Ask the core about the requests of this route from now on."""
         ...
 
+    def unmounted(self, mounted: MountedRoute) -> None:
+        """Forget a route that answers nothing any more; its counters stay readable."""
+        ...
+
     def suspend(self) -> None:
         """Ask the core about every request until the next reset."""
         ...

@@ -295,6 +295,9 @@ class Simulation:
                     raise RouteError(f"{route}: early=True answers before the body is there, but a condition needs it")
                 self.answers_early = True
                 self._tell_intake()
+            replaced = self.routes.with_pattern(route.pattern)
+            if replaced is not None:
+                self._unmount(replaced)
             mounted = self.routes.mount(route, self.journal, self.clock)
             self._tell_mounted(mounted)
             return mounted
@@ -303,9 +306,16 @@ class Simulation:
         """Put routes in the place of others, at once: no request finds neither."""
         with self._lock:
             for mounted in old:
-                self.routes.unmount(mounted)
-                self._route_changed(mounted)
-            return [self.mount(route) for route in new]
+                self._unmount(mounted)
+            exchanged = [self.mount(route) for route in new]
+        # What an engine still knows of the old ones is in what it has not told yet.
+        self.journal.drain()
+        return exchanged
+
+    def _unmount(self, mounted: MountedRoute) -> None:
+        self.routes.unmount(mounted)
+        if self._fast_path is not None:
+            self._fast_path.unmounted(mounted)
 
     def listen(self, listeners: Iterable[tuple[str, Callable[[CapturedRequest], object]]]) -> None:
         """Tell *listeners*, each with the name of its owner, of every request that ends from now on."""

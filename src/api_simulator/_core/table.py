@@ -51,15 +51,19 @@ class RouteTable:
 
     def mount(self, route: Route, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> MountedRoute:
         """Add *route*, in place of one with an equal pattern."""
-        replaced = self._by_pattern.pop(route.pattern, None)
+        replaced = self.with_pattern(route.pattern)
         if replaced is not None:
-            self._lookup.bucket(route.pattern.path).remove(replaced)
+            self.unmount(replaced)
         self._order += 1
         self._index = None
         mounted = MountedRoute(route, self._order, journal, clock)
         self._by_pattern[route.pattern] = mounted
         insort(self._lookup.bucket(route.pattern.path), mounted, key=_precedence)
         return mounted
+
+    def with_pattern(self, pattern: RequestPattern) -> MountedRoute | None:
+        """Return the route of that pattern, which another one of the same would replace."""
+        return self._by_pattern.get(pattern)
 
     def find(self, request: CapturedRequest) -> tuple[MountedRoute, Mapping[str, Any]] | None:
         """

@@ -36,9 +36,9 @@ class LocalTally:
 
     __slots__ = ("calls", "position")
 
-    def __init__(self) -> None:
-        self.calls = 0
-        self.position = 0
+    def __init__(self, calls: int = 0, position: int = 0) -> None:
+        self.calls = calls
+        self.position = position
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""

@@ -178,7 +178,7 @@ class MockHttpServer(Registration, Verification, InProcess):
         if isinstance(self._serving, InProcessServing):
             return self._serving
         if self._without_socket is None:
-            self._without_socket = InProcessServing(self.simulation)
+            self._without_socket = InProcessServing(self.simulation, beside_socket=True)
         return self._without_socket
 
     def __enter__(self) -> MockHttpServer:

@@ -100,6 +100,7 @@ def test_an_unknown_request_waits_for_its_answer():
             st.tuples(st.just("asim_entry"), numbers, numbers, keys),
             st.tuples(st.just("asim_forget"), keys),
             st.tuples(st.just("asim_turn"), numbers, numbers),
+            st.tuples(st.just("asim_route_end"), numbers),
             st.tuples(st.just("asim_set"), st.integers(3, 9), large),
             st.tuples(st.just("asim_reset"), large),
             st.tuples(st.just("asim_count"), numbers),

@@ -10,8 +10,12 @@ import pytest
 from api_simulator import hookspecs, plugins
 from api_simulator.http import MockHttpServer, ResponseSpec
 from tests._engines.native import needs_native
+from tests.conformance.raw import Wire
 
 pytestmark = needs_native
+
+# What `asim_count` is asked for.
+ROUTES = 3
 
 
 @pytest.fixture
@@ -50,6 +54,78 @@ def test_exchanged_routes_answer_from_the_next_request_on(server, client):
     assert [answer.status_code for answer in after] == [200, 404, 200, 200]
     assert after[0].text == after[2].text == after[3].text == "new"
     assert [route.call_count for route in (*old, *mounted)] == [2, 2, 2, 1]
+
+
+def test_exchanged_routes_leave_nothing_behind(server, client):
+    """Neither in the library nor beside it; what is still held by somebody keeps its counts."""
+
+    def counts():
+        tables = server._serving._fast_path
+        return (
+            server._serving.handle("asim_count", ROUTES),
+            len(tables.entries),
+            len(tables._compiled),
+            sum(map(len, tables._keys_of_path.values())),
+        )
+
+    def exchange(old):
+        aside = MockHttpServer()
+        new = [aside.get("/a").text("a").route, aside.get("/b").text("b").route]
+        mounted = server.simulation.exchange(old, new)
+        # Another spelling and another form are learnt from requests.
+        for path in ("/a", "/b", "/%61"):
+            client.get(path)
+            client.head(path)
+        return mounted
+
+    server.get("/kept").text("kept")
+    first = mounted = exchange([])
+    client.get("/a")
+    server.get_requests()
+    before = counts()
+
+    for _ in range(20):
+        client.get("/kept")
+        mounted = exchange(mounted)
+    server.get_requests()
+
+    assert counts() == before
+    assert before[0] == 3
+    assert [route.call_count for route in first + mounted] == [5, 2, 4, 2]
+
+
+def test_routes_that_replace_or_are_reset_leave_nothing_behind(server, client):
+    def registered():
+        return server._serving.handle("asim_count", ROUTES)
+
+    for _ in range(20):
+        last = server.get("/a").text("a")
+        client.get("/a")
+    assert (registered(), last.call_count) == (1, 1)
+
+    for _ in range(20):
+        server.reset()
+        server.get("/a").text("a")
+        client.get("/a")
+    server.get_requests()
+
+    # Those that somebody still asks stay.
+    assert (registered(), last.call_count) == (2, 1)
+    del last
+    assert registered() == 1
+
+
+def test_an_answer_under_way_outlives_its_route(server):
+    route = server.register("GET", "/a", ResponseSpec(200, "old", delay_ms=300))
+    with Wire(server) as wire:
+        wire.ask("/a")
+        server.wait_for_requests(1)
+
+        server.simulation.exchange([route], [])
+
+        assert server._serving.handle("asim_count", ROUTES) == 0
+        assert wire.reply().body == b"old"
+        assert wire.call("/a").status == 404
 
 
 def test_a_route_that_another_one_hid_answers_when_that_is_gone(server, client):
@@ -140,4 +216,5 @@ def test_requests_without_a_socket_come_in_their_order(server, client):
             inside.get("/process")
 
     assert [request.path for request in server.get_requests()] == ["/socket", "/process"] * 3
+    assert [request.connection_id for request in server.get_requests()] == [1, -1] * 3
     assert server.connections.opened == 2

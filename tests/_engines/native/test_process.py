@@ -54,6 +54,24 @@ def test_other_threads_run_while_a_native_call_blocks():
     assert after - before > 1000
 
 
+def test_a_server_and_what_counts_in_it_may_be_collected_in_any_order():
+    """They refer to each other, so it is the collector that ends them."""
+    code = """
+        import gc
+        from api_simulator.http import MockHttpServer
+
+        gc.disable()
+        for _ in range(50):
+            with MockHttpServer(engine="native") as server:
+                for number in range(20):
+                    server.get(f"/{number}").text("x")
+        del server
+        print(gc.collect() > 0)
+        """
+
+    assert python(code) == "True\n"
+
+
 def test_plain_requests_are_answered_while_python_keeps_the_gil(tmp_path):
     """This thread never gives it up: it looks at shared memory until the client, another process, has its answers."""
     path = tmp_path / "shared"

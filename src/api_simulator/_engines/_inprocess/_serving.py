@@ -23,6 +23,12 @@ class InProcessServing:
     """
     Serves clients of the same process.
 
+    Args:
+        simulation: What answers.
+
+        beside_socket: Whether the server listens as well, and numbers the connections it accepts from 1: those here
+            then count down from -1, so that no number is of two connections.
+
     Attributes:
         simulation: What answers.
 
@@ -33,13 +39,13 @@ class InProcessServing:
         pools: The clients' pools, as long as they live.
     """
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, *, beside_socket: bool = False) -> None:
         self.simulation = simulation
         self.sleeper = Sleeper(simulation.clock)
         self.jobs = Jobs()
         self.pools: weakref.WeakSet[Pool] = weakref.WeakSet()
         self.is_closed = False
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(-1, -1) if beside_socket else itertools.count(1)
         self._exchanges: set[Exchange] = set()
         self._lock = threading.Lock()
 

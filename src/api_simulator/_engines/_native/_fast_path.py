@@ -8,6 +8,7 @@ a decision takes the entries concerned out again, so the table is never ahead of
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.plain import Form, form_of, plain_answers
 from api_simulator._core.simulation import Simulation
+from api_simulator._core.tally import LocalTally
 from api_simulator._engines._native._programs import form_bits, program
 
 if TYPE_CHECKING:
@@ -28,7 +30,11 @@ _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 
 
 class NativeTally:
-    """The counters of a route in the library, which answers its plain requests."""
+    """
+    The counters of a route in the library, which answers its plain requests.
+
+    The route ends there with the last reference to this: until then somebody may be reading them.
+    """
 
     __slots__ = ("_call", "_route")
 
@@ -57,9 +63,13 @@ class NativeTally:
     def _turn(self, what: int) -> int:
         return int(self._call("asim_turn", self._route, what))
 
+    def __del__(self) -> None:
+        if not self._call.is_forked:
+            self._call("asim_route_end", self._route)
+
 
 class _Compiled:
-    """A route in the library: its number there, the forms that were compiled, the keys that lead to it."""
+    """A route in the library: its number there, the forms that were compiled, the keys that may lead to it."""
 
     __slots__ = ("forms", "keys", "number")
 
@@ -67,7 +77,8 @@ class _Compiled:
         self.number = number
         # Whether requests of that form can be answered there.
         self.forms: dict[Form, bool] = {}
-        self.keys: set[bytes] = set()
+        # With the number of the entry, which is the same when a key was taken out and comes back.
+        self.keys: dict[bytes, int] = {}
 
 
 class FastPath:
@@ -87,7 +98,10 @@ class FastPath:
 
     def _forget(self) -> None:
         # By the number that records have: method and path as the journal counts them, and the route.
-        self.entries: list[tuple[str, str, MountedRoute]] = []
+        self.entries: dict[int, tuple[str, str, MountedRoute]] = {}
+        self._numbers = itertools.count()
+        # Entries that no request will have any more, but perhaps one that the library has still to tell of.
+        self._retired: list[int] = []
         self._compiled: dict[MountedRoute, _Compiled] = {}
         self._keys_of_path: dict[str, set[bytes]] = {}
         self._learnt = 0
@@ -113,6 +127,21 @@ class FastPath:
         for key in compiled.keys if compiled is not None else ():
             self._call_with_bytes("asim_forget", key)
 
+    def unmounted(self, mounted: MountedRoute) -> None:
+        """Take out a route with everything that was compiled of it; its counters go on in Python."""
+        self.changed(mounted)
+        compiled = self._compiled.pop(mounted, None)
+        if compiled is None:
+            return
+        mounted.tally = LocalTally(mounted.tally.calls, mounted.tally.position)
+        self._retired += compiled.keys.values()
+        for key, number in compiled.keys.items():
+            path = self.entries[number][1]
+            keys = self._keys_of_path.get(path, set())
+            keys.discard(key)
+            if not keys:
+                self._keys_of_path.pop(path, None)
+
     def suspend(self) -> None:
         """Take out everything until the next reset."""
         self._suspended = True
@@ -132,6 +161,12 @@ class FastPath:
             self._call("asim_set", setting, value)
 
     # What the engine tells
+
+    def drained(self) -> None:
+        """Forget the entries of routes that are gone: everything that the library had to tell was taken in."""
+        for number in self._retired:
+            del self.entries[number]
+        self._retired.clear()
 
     def learn(self, request: CapturedRequest) -> None:
         """Answer requests like this one, which was handed off, in the library from now on, if they are plain."""
@@ -154,9 +189,11 @@ class FastPath:
             compiled.forms[form] = self._compile(winner, compiled.number, form)
         key = f"{method} {raw_path}".encode()
         if compiled.forms[form]:
-            self._call_with_bytes("asim_entry", key, len(self.entries), compiled.number)
-            self.entries.append((method, path, winner))
-            compiled.keys.add(key)
+            number = compiled.keys.get(key)
+            if number is None:
+                number = compiled.keys[key] = next(self._numbers)
+                self.entries[number] = method, path, winner
+            self._call_with_bytes("asim_entry", key, number, compiled.number)
             self._keys_of_path.setdefault(path, set()).add(key)
 
     def _add_route(self, mounted: MountedRoute) -> _Compiled:

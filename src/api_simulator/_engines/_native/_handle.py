@@ -63,4 +63,6 @@ class Handle:
 
     def __del__(self) -> None:
         if not self.is_forked:
-            self._library.asim_server_free(self._server)
+            # The collector may end this before what calls it: NULL is refused by every function.
+            server, self._server = self._server, self.null
+            self._library.asim_server_free(server)

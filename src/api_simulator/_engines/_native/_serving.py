@@ -104,6 +104,7 @@ class NativeServing:
                     changed = True
                     for record in records(data):
                         self._take_in(record)
+                self._fast_path.drained()
             finally:
                 self._drainer = None
             if changed:
