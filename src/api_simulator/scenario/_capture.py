@@ -28,7 +28,7 @@ from api_simulator.scenario.models import EndedBy
 _CHUNK = 65536
 
 #: What is read from one stream before the other is looked at, so that neither can hold up the other.
-_TURN = 16 * _CHUNK
+_TURN = _CHUNK
 
 #: As much as a pipe can hold: what is left when the program has ended.
 _MAX_LEFT = 1024 * 1024
