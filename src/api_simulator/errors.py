@@ -95,6 +95,10 @@ class ProgramTimeoutError(ApiSimulatorError, TimeoutError):
         self.stderr = stderr
 
 
+class ProgramStartError(ApiSimulatorError, OSError):
+    """A program does not exist or cannot be started; the text says where it was looked for, and what is nearest."""
+
+
 class UnreachedScriptError(ApiSimulatorError, AssertionError):
     """
     A fake program ended before something its script announced could happen.

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_simulator._core.redaction import PLACEHOLDER, Redaction
-from api_simulator._core.secrets import RedactionRule, is_secret_name
+from api_simulator._core.secret_names import Searched, is_secret_name
+from api_simulator._core.secrets import ALL_RULES, RedactionRule
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -144,6 +145,12 @@ def test_off_means_off():
     assert Redaction(["a declared one"], enabled=False).text(f"{text} a declared one") == f"{text} a declared one"
 
 
+def broken_base64(data, width=76):
+    """Base64 in lines, as RFC 2045 has it."""
+    encoded = base64.b64encode(data).decode()
+    return [encoded[at : at + width] for at in range(0, len(encoded), width)]
+
+
 class TestDeclared:
     SECRET = 'correct horse/battery+staple "quoted" \u00fc'
 
@@ -157,6 +164,21 @@ class TestDeclared:
         assert "[redacted:declared:1:base64]" in cleaned
         # What is left of the secret is at most a character on either side, of bits shared with its neighbours.
         assert len(PLACEHOLDER.sub(b"", cleaned.encode())) <= len("Basic: ") + 4 * ((offset + 9 + 5) // 3) + 2
+
+    @pytest.mark.parametrize("offset", range(3))
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n", "\\r\\n", "\n    "])
+    def test_base64_that_is_broken_into_lines_is_found(self, offset, line_end):
+        """As ``base64``, PEM and MIME write it; also as the text of a JSON string, and indented."""
+        lines = broken_base64(b"u" * (50 + offset) + self.SECRET.encode() + b" and more" * 20)
+        redaction = Redaction([self.SECRET])
+
+        cleaned = redaction.text(line_end.join(lines))
+
+        assert cleaned.count("[redacted:declared:1:base64]") == 1
+        left = re.sub(r"\s|\\[nr]", "", PLACEHOLDER.sub(b"", cleaned.encode()).decode())
+        assert len(left) <= len("".join(lines)) - (len(self.SECRET) * 4 // 3 - 2)
+        assert redaction.find(line_end.join(lines).encode())[0][1] == "declared"
+        assert not [kind for _, kind in redaction.find(cleaned.encode())]
 
     def test_url_encoded_and_escaped_forms_are_found(self):
         forms = [quote(self.SECRET), quote(self.SECRET, safe=""), quote(self.SECRET).lower(), json.dumps(self.SECRET)]
@@ -227,6 +249,38 @@ def test_own_rules_come_first():
     assert Redaction(rules=[rule]).text("API_KEY=acme-123456") == "API_KEY=[redacted:acme-key:1]"
 
 
+#: What rules of names look at: names, parts of names, what stands before and behind, and what follows.
+PIECES = [
+    *("password", "PassWd", "client_secret", "secret", "apiKey", "access_key_id", "auth", "Authorization", "cookie"),
+    *(
+        "x-amz-signature",
+        "connection-string",
+        "credentials",
+        "token",
+        "tokens",
+        "key",
+        "pass",
+        "_",
+        "-",
+        "--",
+        "x",
+        "[",
+    ),
+    *("=", "%3D", "%3d", ": ", ":", ",", '"', "'", '\\"', "\\", " ", "\n", "\r", "\t", "%", "hunter2", "$HOME", "null"),
+    *("[redacted:field:1]", "bearer ", "://", "@", "a" * 70, *SHAPES.values(), *(text for text, _ in NAMED)),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_looking_only_where_something_may_be_finds_what_looking_everywhere_finds(text):
+    """A rule's needles and name ends are a short cut, and never a filter."""
+    data = text.encode()
+
+    for rule in ALL_RULES:
+        found = [match.span() for match in rule.matches(Searched(data))]
+        assert found == [match.span() for match in rule.pattern.finditer(data)], rule.kind
+
+
 # Streams
 
 PLANTED = [*SHAPES.values(), *(text for text, _ in NAMED), "a declared\nsecret of two lines", "-----BEGIN nothing\n"]
@@ -249,6 +303,28 @@ def test_a_stream_is_cleaned_like_the_whole_however_it_is_cut(texts, data):
 
     for secret in [*SHAPES.values(), "hunter2", *declared]:
         assert secret.encode() not in cleaned
+
+
+@given(st.integers(0, 80), st.integers(16, 80), st.sampled_from(["\n", "\r\n", "\n  "]), st.data())
+def test_no_broken_base64_leaves_a_stream_however_it_is_cut(before, width, line_end, data):
+    secret = "a declared secret that is longer than a line of base64 could ever be, "
+    lines = broken_base64(b"x" * before + secret.encode() + b"y" * 60, width)
+    whole = f"begin\n{line_end.join(lines)}\nend\n".encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+    cleaned = streamed(pieces, [secret])
+
+    assert cleaned == Redaction([secret]).clean(whole)
+    assert cleaned.count(b"[redacted:declared:1:base64]") == 1
+
+
+def test_a_line_that_is_no_base64_is_given_out_at_once():
+    """What is held back would have the moment of the next line."""
+    stream = Redaction(["a declared secret"]).stream()
+
+    for line in (b'{"text": "YSBkZWNsYXJlZA"}\n', b"the password is asked for, YSBk\n", b"\n"):
+        assert stream.feed(line) == line
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from api_simulator.errors import OptionError, ProgramTimeoutError, RecorderStateError, RecordingError
+from api_simulator.errors import OptionError, ProgramStartError, ProgramTimeoutError, RecorderStateError, RecordingError
 from api_simulator.scenario import ScenarioRecorder, read_scenario
 from tests.scenario.conftest import program, record, record_in_turns
 
@@ -171,12 +171,46 @@ class TestEnds:
         assert result.ended_by == "exit"
         assert has_gone(int((result.cassette_path / "stdout.jsonl").read_text()))
 
-    def test_a_program_that_does_not_exist_is_an_ordinary_error_and_no_step(self, recorder):
-        with pytest.raises(FileNotFoundError):
-            record(recorder, ["/no/such/program"])
+    def test_a_program_that_does_not_exist_is_an_error_that_names_the_nearest_and_no_step(self, recorder, tmp_path):
+        (tmp_path / "bin").mkdir()
+        real = tmp_path / "bin" / "claude"
+        real.write_text("#!/bin/sh\n")
+        real.chmod(0o700)
+        path = f"{tmp_path / 'nothing'}{os.pathsep}{tmp_path / 'bin'}"
+
+        with pytest.raises(ProgramStartError) as caught:
+            record(recorder, ["clade", "-p"], env={"PATH": path})
+        with pytest.raises(ProgramStartError, match=rf"(?s)looked for {tmp_path}/bin/clade.*nearest: {real}"):
+            record(recorder, ["bin/clade"], cwd=tmp_path)
+
+        assert str(caught.value) == (
+            f"'clade' does not exist, nothing was started.\n  looked in PATH: {path}\n  nearest: {real}\n"
+            '  install it, give its whole path, or another PATH (from Python: env={"PATH": ...})'
+        )
+        assert read_scenario(recorder.scenario_dir).step_sequence == ()
+        assert not (recorder.scenario_dir / "sessions").exists()
+
+    @pytest.mark.parametrize(
+        ("text", "mode", "complaint"),
+        [
+            ("#!/bin/sh\n", 0o600, "is not executable; chmod"),
+            ("#!/no/such/interpreter\n", 0o700, "cannot be started: No such file"),
+            ("no script\n", 0o700, "cannot be started: Exec format error"),
+        ],
+    )
+    def test_a_program_that_cannot_be_started_is_an_error_and_no_step(self, recorder, tmp_path, text, mode, complaint):
+        (tmp_path / "tool").write_text(text)
+        (tmp_path / "tool").chmod(mode)
+
+        with pytest.raises(ProgramStartError, match=complaint):
+            record(recorder, [str(tmp_path / "tool")])
 
         assert read_scenario(recorder.scenario_dir).step_sequence == ()
-        assert list((recorder.scenario_dir / "sessions").iterdir()) == []
+        assert list(recorder.scenario_dir.glob("sessions/*")) == []
+
+    def test_a_working_folder_that_does_not_exist_is_an_error(self, recorder, tmp_path):
+        with pytest.raises(ProgramStartError, match="gone', which is no folder"):
+            record(recorder, program("pass"), cwd=tmp_path / "gone")
 
     def test_a_callback_that_raises_ends_the_program(self, recorder):
         pids = []

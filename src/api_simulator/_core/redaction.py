@@ -8,21 +8,17 @@ the number of its secret, by first appearance. No hash: a short password could b
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-from api_simulator._core.secrets import ALL_RULES, PLACEHOLDER_START, RedactionRule, is_secret_name
+from api_simulator._core.declared_secrets import DeclaredSecrets
+from api_simulator._core.secret_names import Searched, is_secret_name
+from api_simulator._core.secrets import ALL_RULES, PLACEHOLDER_START, RedactionRule
 
 #: A placeholder as it stands in a recording: kind, number, and the encoding if there was one.
 PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9-]+:[0-9]+(?::[a-z0-9]+)?\]")
-
-#: Shorter values (``1``, ``yes``, ``root``) stand everywhere, and are no secrets.
-MIN_DECLARED = 6
 
 #: Of a line longer than this, the beginning is given out before its end has come.
 MAX_LINE = 1024 * 1024
@@ -56,24 +52,14 @@ class Redaction:
         self._rules = (*rules, *ALL_RULES)
         self._lock = threading.Lock()
         self._numbers: dict[bytes, bytes] = {}
-        self._declared: dict[bytes, tuple[bytes, bytes]] = {}
-        self._pattern: re.Pattern[bytes] | None = None
-        self._spanning: tuple[bytes, ...] = ()
+        self._declared = DeclaredSecrets()
         self.declare(secrets)
 
     def declare(self, secrets: Iterable[str | bytes]) -> None:
         """Add values that are secret; what is shorter than 6 bytes is passed over."""
         values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in secrets]
         with self._lock:
-            known = len(self._declared)
-            for value in values:
-                if len(value) >= MIN_DECLARED and value not in self._declared:
-                    for form, name in encoded_forms(value):
-                        self._declared.setdefault(form, (value, name))
-            if len(self._declared) > known:
-                longest_first = sorted(self._declared, key=len, reverse=True)
-                self._pattern = re.compile(b"|".join(map(re.escape, longest_first)))
-                self._spanning = tuple(form for form in longest_first if b"\n" in form.rstrip(b"\n"))
+            self._declared.add(values)
 
     def declare_environment(self, environment: Mapping[str, str | None]) -> None:
         """Add the values of variables whose names say that they are secret."""
@@ -85,16 +71,10 @@ class Redaction:
         """Return *data* with its secrets replaced."""
         if not self.enabled:
             return data
-        if self._pattern is not None:
-            data = self._pattern.sub(self._declared_placeholder, data)
-        lower = data.lower()
-        probed: dict[re.Pattern[bytes] | None, bool] = {None: True}
+        text = Searched(self._declared.replace(data, self._declared_placeholder))
         for rule in self._rules:
-            if rule.probe not in probed:
-                probed[rule.probe] = rule.may_match(lower)  # several rules share one
-            if probed[rule.probe] and (rule.probe is not None or rule.may_match(lower)):
-                data = rule.pattern.sub(partial(self._found, rule), data)
-        return data
+            text = self._without(rule, text)
+        return text.data
 
     def text(self, text: str) -> str:
         """Return *text* with its secrets replaced."""
@@ -133,16 +113,12 @@ class Redaction:
 
     def find(self, data: bytes) -> list[tuple[int, str]]:
         """Return place and kind of what looks like a secret in *data*, in the order of the places."""
-        found = []
-        if self._pattern is not None:
-            found += [(match.start(), "declared") for match in self._pattern.finditer(data)]
-        lower = data.lower()
+        found = [(match.start(), "declared") for match in self._declared.matches(data)]
+        text = Searched(data)
         for rule in self._rules:
-            if rule.may_match(lower):
-                for match in rule.pattern.finditer(data):
-                    group = _secret_group(rule)
-                    if not PLACEHOLDER.fullmatch(match[group]):
-                        found.append((match.start(group), rule.kind))
+            group = _secret_group(rule)
+            new = (match for match in rule.matches(text) if not PLACEHOLDER.fullmatch(match[group]))
+            found += [(match.start(group), rule.kind) for match in new]
         return sorted(found)
 
     # What streams need
@@ -156,33 +132,31 @@ class Redaction:
         for rule in self._rules:
             if rule.begins:
                 cut = _before_block(rule, data, cut)
-        for form in self._spanning:
-            cut = min(cut, _beginning_at(data, cut, form))
+        cut = self._declared.begins_before(data, cut)
         if data[cut - 1 : cut] != b"\n":
             # In the middle of a line: a match may lie across the place.
-            patterns = [self._pattern] if self._pattern is not None else []
-            lower = data[start:].lower()
-            patterns += [rule.pattern for rule in self._rules if rule.may_match(lower)]
-            for pattern in patterns:
-                for match in pattern.finditer(data, start):
-                    if match.start() < cut < match.end():
-                        cut = match.start()
+            text = Searched(data[start:])
+            for matches in (self._declared.matches(text.data), *(rule.matches(text) for rule in self._rules)):
+                for match in matches:
+                    if start + match.start() < cut < start + match.end():
+                        cut = start + match.start()
         return cut
 
     # Placeholders
 
-    def _declared_placeholder(self, match: re.Match[bytes]) -> bytes:
-        secret, form = self._declared[match[0]]
+    def _declared_placeholder(self, secret: bytes, form: bytes) -> bytes:
         placeholder = self._placeholder("declared", secret)
         return placeholder[:-1] + b":" + form + b"]" if form else placeholder
 
-    def _found(self, rule: RedactionRule, match: re.Match[bytes]) -> bytes:
-        group = _secret_group(rule)
-        secret = match[group]
-        if secret.startswith(PLACEHOLDER_START) and PLACEHOLDER.fullmatch(secret):
-            return match[0]
-        start, end = match.start(group) - match.start(), match.end(group) - match.start()
-        return match[0][:start] + self._placeholder(rule.kind, secret) + match[0][end:]
+    def _without(self, rule: RedactionRule, text: Searched) -> Searched:
+        group, parts, at = _secret_group(rule), [], 0
+        for match in rule.matches(text):
+            secret = match[group]
+            if secret.startswith(PLACEHOLDER_START) and PLACEHOLDER.fullmatch(secret):
+                continue
+            parts += [text.data[at : match.start(group)], self._placeholder(rule.kind, secret)]
+            at = match.end(group)
+        return Searched(b"".join([*parts, text.data[at:]])) if parts else text
 
     def _placeholder(self, kind: str, secret: bytes) -> bytes:
         with self._lock:
@@ -212,7 +186,8 @@ class RedactingStream:
         if not self._redaction.enabled:
             return data
         held = self._held + data if self._held else data
-        cut = held.rfind(b"\n") + 1
+        # Lines that were held back wait for the next one: without its end nothing new is known of them.
+        cut = held.rfind(b"\n", len(self._held)) + 1
         if not cut and len(held) <= MAX_LINE:
             self._held = held
             return b""
@@ -237,46 +212,3 @@ def _before_block(rule: RedactionRule, data: bytes, cut: int) -> int:
             return at
         at = data.find(rule.begins, match.end(), cut)
     return cut
-
-
-def _beginning_at(data: bytes, cut: int, form: bytes) -> int:
-    """Return where *form* begins if the bytes before *cut* may be its beginning, else *cut*."""
-    for size in range(min(len(form) - 1, cut), 0, -1):
-        if data.startswith(form[:size], cut - size):
-            return cut - size
-    return cut
-
-
-def encoded_forms(secret: bytes) -> list[tuple[bytes, bytes]]:
-    """
-    Return how a secret may be written, each with the name of its encoding, empty for none.
-
-    Base64 depends on where in the encoded text the secret stands: at each of three offsets, the characters that hold
-    nothing of its neighbours are given.
-    """
-    text = secret.decode("latin-1")
-    forms = [(secret, b"")]
-    forms += [(quoted.encode(), b"url") for quoted in _quoted_forms(text)]
-    escaped = secret.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"\t", b"\\t")
-    forms.append((escaped, b"json"))
-    for offset in range(3):
-        core = _base64_core(secret, offset)
-        if len(core) >= MIN_DECLARED:
-            forms.append((core, b"base64"))
-            forms.append((core.replace(b"+", b"-").replace(b"/", b"_"), b"base64"))
-    return forms
-
-
-def _quoted_forms(text: str) -> Sequence[str]:
-    upper = [quote(text, safe="", encoding="latin-1"), quote_plus(text, encoding="latin-1")]
-    upper += [quote(text, safe="/", encoding="latin-1")]
-    lower = [re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in upper]
-    return [*upper, *lower]
-
-
-def _base64_core(secret: bytes, offset: int) -> bytes:
-    encoded = base64.b64encode(b"\0" * offset + secret).rstrip(b"=")
-    first = (0, 2, 3)[offset]
-    # The last character holds bits of what follows unless the bits come out even.
-    last = len(encoded) if (offset + len(secret)) % 3 == 0 else len(encoded) - 1
-    return encoded[first:last]

@@ -23,12 +23,13 @@ from api_simulator._core import real_time
 from api_simulator.errors import OptionError, UnsupportedPlatformError
 from api_simulator.process._running import GRACE_S, TICK_S, end_descriptor, has_ended
 from api_simulator.scenario._outputs import Stream
+from api_simulator.scenario._start_error import start_error
 from api_simulator.scenario.models import EndedBy
 
 _CHUNK = 65536
 
 #: What is read from one stream before the other is looked at, so that neither can hold up the other.
-_TURN = 16 * _CHUNK
+_TURN = _CHUNK
 
 #: As much as a pipe can hold: what is left when the program has ended.
 _MAX_LEFT = 1024 * 1024
@@ -104,7 +105,9 @@ class RunningStep:
         Run it to its end.
 
         Raises:
-            OSError: If it cannot be started, or what *sink* raises; its process group has been ended then.
+            ProgramStartError: If it cannot be started.
+
+            OSError: What *sink* raises; its process group has been ended then.
         """
         began = real_time.monotonic_ns()
         with _Streams(self._command) as streams:
@@ -177,15 +180,18 @@ class _Streams:
             stdin = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
             stdin.write(self._command.stdin)
             stdin.seek(0)
-        process = subprocess.Popen(
-            self._command.argv,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=dict(self._command.env),
-            cwd=self._command.cwd,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                self._command.argv,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=dict(self._command.env),
+                cwd=self._command.cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise start_error(self._command.argv[0], error) from error
         self._process = process
         if process.stdout is not None:
             self._stack.callback(process.stdout.close)

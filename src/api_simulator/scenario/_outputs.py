@@ -42,7 +42,8 @@ class OutputFile:
     def write(self, data: bytes) -> None:
         self._file.write(data)
         self.size += len(data)
-        if self._is_text:
+        # ASCII needs no decoder, which is slower by far, unless a character that was begun goes on here.
+        if self._is_text and not (data.isascii() and not self._decoder.getstate()[0]):
             try:
                 self._decoder.decode(data)
             except UnicodeDecodeError:

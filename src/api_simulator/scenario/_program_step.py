@@ -16,6 +16,7 @@ from api_simulator.scenario._capture import Command, Ended, RunningStep
 from api_simulator.scenario._files import json_bytes
 from api_simulator.scenario._outputs import Outputs, Stream
 from api_simulator.scenario._side_effects import WrittenFiles
+from api_simulator.scenario._start_error import check_program
 from api_simulator.scenario.models import FORMAT, CassetteFile, EndedBy, ProgramStepRecord, TerminalSize
 
 #: Columns and rows of a terminal that nobody has asked for.
@@ -89,6 +90,16 @@ class ProgramStep:
     def step_name(self) -> str:
         """The step's name."""
         return self._order.step_name
+
+    def check(self) -> None:
+        """
+        Look whether the program can be started, before anything is written.
+
+        Raises:
+            ProgramStartError: If it cannot.
+        """
+        command = self._order.command
+        check_program(command.argv[0], command.cwd, command.env)
 
     def fill(self, folder: Path) -> ProgramStepRecord:
         """Run the program and write what it did."""

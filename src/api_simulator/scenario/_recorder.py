@@ -168,7 +168,7 @@ class ScenarioRecorder:
 
             RecorderStateError: After :meth:`finalize`.
 
-            OSError: If the program cannot be started; nothing is recorded then.
+            ProgramStartError: If the program cannot be started; nothing is recorded then.
         """
         step = ProgramStep(
             Order(
@@ -185,8 +185,10 @@ class ScenarioRecorder:
             self._redaction,
         )
         with self._lock:
+            self._check_open()
             self._running.add(step.run)
         try:
+            step.check()
             folder = self.add_cassette(step)
         finally:
             with self._lock:
@@ -363,11 +365,14 @@ class ScenarioRecorder:
 
     def _number(self) -> int:
         with self._lock:
-            if self._is_finalized:
-                raise RecorderStateError(
-                    f"this recorder of {self._folder} is finalized; record before finalize(), or make a new recorder"
-                )
+            self._check_open()
             return next(self._numbers)
+
+    def _check_open(self) -> None:
+        if self._is_finalized:
+            raise RecorderStateError(
+                f"this recorder of {self._folder} is finalized; record before finalize(), or make a new recorder"
+            )
 
     def _add(self, number: int, record: ProgramStepRecord | SummaryStepRecord | McpCallRecord) -> None:
         with self._lock:
