@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 from api_simulator.services.anthropic._tokens import count, pieces
@@ -185,13 +185,13 @@ class Message:
         for index, block in enumerate(self.blocks):
             yield encoded("content_block_start", {"index": index, "content_block": block.opening()}), False
             if index == 0:
-                yield encoded("ping", {}), False
+                yield _PING, False
             yield from block.deltas(index)
-            yield encoded("content_block_stop", {"index": index}), False
+            yield _block_stop(index), False
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence}
         usage = {**self.usage, "output_tokens": self.output_tokens}
         yield encoded("message_delta", {"delta": delta, "usage": usage}), False
-        yield encoded("message_stop", {}), False
+        yield _MESSAGE_STOP, False
 
     def _head(self) -> dict[str, Any]:
         return {"id": self.id, "type": "message", "role": "assistant", "model": self.model}
@@ -202,13 +202,29 @@ def encoded(name: str, data: dict[str, Any]) -> bytes:
     return f"event: {name}\ndata: {_TO_JSON({'type': name, **data})}\n\n".encode()
 
 
+# What is the same in many streams is encoded once: of a short answer the frame costs more than its tokens.
+_PING = encoded("ping", {})
+_MESSAGE_STOP = encoded("message_stop", {})
+
+
+@lru_cache
+def _block_stop(index: int) -> bytes:
+    return encoded("content_block_stop", {"index": index})
+
+
 def _delta(index: int, delta: dict[str, Any]) -> bytes:
     return encoded("content_block_delta", {"index": index, "delta": delta})
 
 
-def _token_deltas(index: int, kind: str, name: str, text: str) -> Iterator[Event]:
-    # All but the token is the same, so it is encoded once: making a dict for each token takes ten times as long.
+@lru_cache
+def _around_token(index: int, kind: str, name: str) -> tuple[str, str]:
     head, _, tail = _delta(index, {"type": kind, name: ""}).decode().rpartition('""')
+    return head, tail
+
+
+def _token_deltas(index: int, kind: str, name: str, text: str) -> Iterator[Event]:
+    # Making and encoding a dict for each token takes ten times as long.
+    head, tail = _around_token(index, kind, name)
     tokens = pieces(text)
     for quoted in _TO_LINES(tokens)[1:-1].split("\n") if tokens else ():
         yield f"{head}{quoted}{tail}".encode(), True
