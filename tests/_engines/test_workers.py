@@ -1,6 +1,7 @@
 """The threads of responders: nobody waits for somebody who blocks, and none is left at the end."""
 
 import threading
+from functools import partial
 
 from api_simulator._engines._workers import DaemonWorkers
 
@@ -30,7 +31,7 @@ def test_what_was_handed_over_from_many_threads_is_run_once_each():
 
     def hand_over(begin):
         for number in range(begin, begin + MANY):
-            workers.start(lambda number=number: note(number))
+            workers.start(partial(note, number))
 
     givers = [threading.Thread(target=hand_over, args=(begin,)) for begin in range(0, MANY * MANY, MANY)]
     for giver in givers:

@@ -16,9 +16,9 @@ from api_simulator.services.anthropic._tokens import count, pieces
 #: An event as it stands on the wire, and whether it carries a token.
 Event: TypeAlias = tuple[bytes, bool]
 
-# Made once: json.dumps with options makes an encoder for each call, and there is a call for each token.
+# Made once: json.dumps with options makes an encoder for each call.
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# The items of a list with a line end between them, which no encoded text contains: cut there, all are encoded in one call.
+# A list's items with a line end between them, which no encoded text contains: cut there, all are encoded in one call.
 _TO_LINES = json.JSONEncoder(ensure_ascii=False, separators=("\n", ":")).encode
 
 
