@@ -2,7 +2,7 @@
 Servers of others as processes of their own: uvicorn from PyPI, mockttp, mountebank, aimock and WireMock from npm.
 
 ``make peers`` puts those of npm into ``.node``. A peer that is absent is named with what it lacks. All but aimock,
-which answers chat completions only, answer ``GET /item/0`` with the same small JSON. They record as they do by default.
+which knows models' APIs only, answer ``GET /item/0`` with the same small JSON. They record as they do by default.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import serve
@@ -27,6 +28,8 @@ from bench import serve
 ROOT = Path(__file__).parent.parent
 NODE_MODULES = ROOT / ".node" / "node_modules"
 READY_S = 60.0
+#: Of one chunk of aimock, where tokens are streamed: as large as one of ours.
+TOKEN_BYTES = 5
 CHAT = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]})
 
 
@@ -88,12 +91,20 @@ def _mountebank(port: int, folder: Path) -> list[str]:
     return ["node", str(NODE_MODULES / "mountebank" / "bin" / "mb"), "start", *options]
 
 
-def _aimock(port: int, folder: Path) -> list[str]:
-    fixture = {"match": {"userMessage": "hello"}, "response": {"content": "hi"}}
-    (folder / "fixtures.json").write_text(json.dumps({"fixtures": [fixture]}))
-    (folder / "aimock.json").write_text(json.dumps({"llm": {"fixtures": str(folder / "fixtures.json")}}))
+def _aimock(texts: Mapping[str, str], latency_ms: int, port: int, folder: Path) -> list[str]:
+    fixtures = [{"match": {"userMessage": prompt}, "response": {"content": text}} for prompt, text in texts.items()]
+    (folder / "fixtures.json").write_text(json.dumps({"fixtures": fixtures}))
+    llm = {"fixtures": str(folder / "fixtures.json"), "latency": latency_ms, "chunkSize": TOKEN_BYTES}
+    (folder / "aimock.json").write_text(json.dumps({"llm": {**llm, "logLevel": "silent"}}))
     program = NODE_MODULES / "@copilotkit" / "aimock" / "dist" / "aimock-cli.js"
     return ["node", str(program), "--config", str(folder / "aimock.json"), "--port", str(port)]
+
+
+def aimock(texts: Mapping[str, str], latency_ms: int = 0) -> Peer:
+    """Return aimock with an answer for each prompt, in chunks of :data:`TOKEN_BYTES`; one prompt is "hello"."""
+    command = partial(_aimock, {"hello": "hi", **texts}, latency_ms)
+    package = "@copilotkit/aimock/dist/aimock-cli.js"
+    return Peer("aimock", command, ("node",), package, path="/v1/chat/completions", body=CHAT)
 
 
 def _wiremock(port: int, folder: Path) -> list[str]:
@@ -112,7 +123,7 @@ PEERS = (
     Peer("uvicorn", _uvicorn, (), "uvicorn"),
     Peer("mockttp", _mockttp, ("node",), "mockttp/package.json"),
     Peer("mountebank", _mountebank, ("node",), "mountebank/bin/mb"),
-    Peer("aimock", _aimock, ("node",), "@copilotkit/aimock/dist/aimock-cli.js", path="/v1/chat/completions", body=CHAT),
+    aimock({}),
     Peer("WireMock", _wiremock, ("java",), "wiremock/package.json"),
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 
-from bench import aimock, sampling, serve
+from bench import peers, sampling, serve
 from bench.result import Bar, Chart, Figure, Result
 from bench.streams import stream_many
 
@@ -20,7 +20,7 @@ OURS, PEER = "api-simulator", "aimock"
 
 
 def words(count: int) -> str:
-    """Return a text of so many tokens, each of five bytes, so that aimock's chunks are as many."""
+    """Return a text of so many tokens, as large as aimock's chunks, so that those are as many."""
     return " word" * count
 
 
@@ -28,11 +28,12 @@ def measure(*, quick: bool) -> Result:
     result = Result("token_streams", "How many tokens a second are streamed to 1, 100 and 1,000 clients?")
     with contextlib.ExitStack() as stack:
         ports = {OURS: stack.enter_context(serve.started(serve.ANTHROPIC)).port}
-        if aimock.program() is None:
-            result.notes.append("aimock is not here (npm @copilotkit/aimock: llmock on PATH, or named by LLMOCK)")
+        texts = {f"say {count}": words(count) for count in LOADS.values()}
+        peer = peers.aimock(texts)
+        if (absent := peer.missing()) is None:
+            ports[PEER] = stack.enter_context(peers.started(peer))
         else:
-            texts = {f"say {count}": words(count) for count in LOADS.values()}
-            ports[PEER] = stack.enter_context(aimock.started(texts))
+            result.notes.append(f"not measured: {PEER} ({absent})")
         for clients, tokens in LOADS.items():
             _throughput(result, ports, clients, tokens, rounds=2 if quick else 5)
     for clients in (1, 100):
@@ -62,9 +63,9 @@ def _throughput(result: Result, ports: dict[str, int], clients: int, tokens: int
 def _pace(result: Result, clients: int, *, tokens: int) -> None:
     with contextlib.ExitStack() as stack:
         ports = {OURS: stack.enter_context(serve.started(serve.ANTHROPIC, RATE)).port}
-        if aimock.program() is not None:
-            texts = {f"say {tokens}": words(tokens)}
-            ports[PEER] = stack.enter_context(aimock.started(texts, latency_ms=1000 // RATE))
+        peer = peers.aimock({f"say {tokens}": words(tokens)}, latency_ms=1000 // RATE)
+        if peer.missing() is None:
+            ports[PEER] = stack.enter_context(peers.started(peer))
         for name, port in ports.items():
             late = stream_many(port, clients, f"say {tokens}").lateness_ms(1 / RATE)
             for share, label in ((0.5, "median"), (0.99, "p99")):

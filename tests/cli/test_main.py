@@ -51,6 +51,18 @@ def test_with_json_the_explanation_is_one_json_value_on_standard_output(argument
     assert printed.err == ""
 
 
+@pytest.mark.parametrize(("name", "meant"), [("docter", "doctor"), ("serv", "serve"), ("runfake", "run-fake")])
+def test_an_unknown_command_is_answered_with_the_nearest(name, meant, capsys):
+    assert main([name]) == 2
+    assert f"there is no command {name!r}; did you mean {meant!r}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["serve", "anthropic", "--grase-s", "1"], ["serve", "--port", "x"], ["serve"]])
+def test_a_wrong_command_line_is_answered_with_the_usage_of_its_command(arguments, capsys):
+    assert main(arguments) == 2
+    assert "usage: api-simulator serve [" in capsys.readouterr().err
+
+
 def test_an_abbreviated_flag_is_not_understood(capsys):
     """A script that relied on one would break when another flag begins like it."""
     assert main(["--js", "doctor"]) == 2

@@ -264,11 +264,13 @@ def test_a_request_under_way_is_finished_at_the_end(serving, tmp_path):
 
 
 WRONG = [
-    (["serve"], 1, "name a service, or a file"),
+    (["serve"], 2, "name a service, or a file"),
     (["serve", "antropic", "--check"], 1, "there is no 'antropic'; did you mean 'anthropic'?"),
     (["serve", "anthropic", "--check", "--set", "anthropic.token_per_s=5"], 1, "did you mean 'tokens_per_s'?"),
     (["serve", "anthropic", "--check", "--set", "anthropic.ttft_ms=soon"], 1, "ttft_ms: expected int, got 'soon'"),
-    (["serve", "anthropic", "--check", "--set", "nonsense"], 1, "expected SERVICE.NAME=VALUE"),
+    (["serve", "anthropic", "--check", "--set", "nonsense"], 2, "expected SERVICE.NAME=VALUE"),
+    (["serve", "anthropic", "--check", "--set", "antropic.jitter=1"], 2, "'antropic' is not served; did you mean 'ant"),
+    (["serve", "anthropic", "--check", "--set", "claude_quota.require_beta=1"], 2, "'claude_quota' is not served"),
     (["serve", "--check", "--file", "routes.xml"], 1, "expected a file that ends in .yaml"),
     (["serve", "--check", "--file", "missing.toml"], 1, "missing.toml"),
     (["serve", "anthropic", "--port", "many"], 2, "invalid int value: 'many'"),
@@ -318,6 +320,80 @@ def test_a_wrong_file_is_refused_with_its_place(content, complaint, tmp_path, ca
 
     assert main(["serve", "--check", "--file", str(file)]) == 1
     assert complaint in capsys.readouterr().out
+
+
+def test_a_service_that_a_file_only_names_has_its_defaults(tmp_path, capsys):
+    file = tmp_path / "routes.json"
+    file.write_text('{"services": {"claude_quota": null}}')
+
+    assert main(["serve", "--check", "--file", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["services"] == ["claude_quota"]
+
+
+TWO_ROUTES = {
+    "routes.json": '{"routes": [{"path": "/a", "answer": {}}, {"path": "/b", "answer": {}}]}',
+    "routes.toml": '[[routes]]\npath = "/a"\nanswer = {}\n[[routes]]\npath = "/b"\nanswer = {}\n',
+    "routes.yaml": "routes:\n- path: /a\n  answer: {}\n- path: /b\n  answer: {}\n",
+    "routes.py": (
+        "from api_simulator.http import MockResponseSpec, json_body\n"
+        "def register(server):\n"
+        "    server.get('/a').json(1)\n"
+    ),
+}
+
+
+def written_into(file, entry):
+    """Add the lines of an advice to a file, as whoever reads it would."""
+    text = file.read_text()
+    if file.suffix == ".json":
+        file.write_text(text.replace('{"path": "/b"', f'{entry[0]}, {{"path": "/b"'))
+    else:
+        file.write_text(text + "".join(f"{'    ' if file.suffix == '.py' else ''}{line}\n" for line in entry))
+
+
+@pytest.mark.parametrize("name", TWO_ROUTES)
+def test_what_an_unmatched_request_is_advised_can_be_written_into_the_file(name, tmp_path):
+    """The entry is in the file's own language; with it the request is answered."""
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml", reason="PyYAML is not installed")
+    file = tmp_path / name
+    file.write_text(TWO_ROUTES[name])
+    server = MockHttpServer(strict=False)
+    site = Site(server, [], {}, file)
+    with server:
+        status, body = ask(server.url("/gr%C3%BC%C3%9Fe"), method="POST", body={"a": ["\N{GRINNING FACE}", None]})
+        lines = body["error"]["explanation"]
+        advised = lines[lines.index(f"  add one to {file}:") + 1 :]
+        entry = [line.removeprefix("    ").replace("MockResponseSpec(...)", "MockResponseSpec()") for line in advised]
+        written_into(file, entry)
+
+        assert status == 404
+        assert site.reload_if_changed() == ""
+        assert ask_status(server.url("/gr%C3%BC%C3%9Fe"), body={"a": ["\N{GRINNING FACE}", None]}) == 200
+
+
+def ask_status(url, body):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("routes.json", ", route 2"), ("routes.toml", ", route 2"), ("routes.yaml", ":4, route 2")]
+)
+def test_a_route_of_a_file_says_where_in_the_file_it_is(name, place, tmp_path):
+    if name.endswith("yaml"):
+        pytest.importorskip("yaml", reason="PyYAML is not installed")
+    file = tmp_path / name
+    file.write_text(TWO_ROUTES[name])
+    server = MockHttpServer(strict=False)
+    Site(server, ["claude_quota"], {}, file)
+
+    sources = {str(mounted.route): mounted.route.source for mounted in server.routes}
+
+    assert sources["GET /b"] == f"{file}{place}"
+    assert sources["GET /api/oauth/usage"] == "the service 'claude_quota'"
+    assert sources["GET /__api_simulator/ready"] == "api-simulator serve"
 
 
 WRONG_PROGRAMS = [

@@ -184,9 +184,14 @@ def unmatched(table: RouteTable, request: CapturedRequest) -> Problem:
         lines += [f"    {difference}" for difference in near.differences]
     if not nearest:
         lines.append("  no route is registered on this server.")
-    lines.append(f"  add one with {registration_line(request)}")
-    lines.append(f"  or allow it: {RELAXATIONS}")
+    advice = table.advice or in_python
+    lines += [f"  {line}" for line in advice(request)]
     return Problem("unmatched", request, "\n".join(lines), nearest)
+
+
+def in_python(request: CapturedRequest) -> list[str]:
+    """Return what a test can do about an unmatched *request*."""
+    return [f"add one with {registration_line(request)}", f"or allow it: {RELAXATIONS}"]
 
 
 def _exhausted(mounted: MountedRoute, request: CapturedRequest) -> Problem:

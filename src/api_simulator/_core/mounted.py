@@ -248,7 +248,7 @@ class MountedRoute(TimingChecks):
             return True
         return any(
             event_id == ids[-1] if request.answered_ns is not None else event_id in ids
-            for request, ids in self._streamed
+            for request, ids in tuple(self._streamed)  # responders on other threads add to it
         )
 
     def take_turn(self, seed: str, common: Sequence[Trouble] = (), *, counted: bool = True) -> Turn:

@@ -46,20 +46,23 @@ def nearest_routes(table: RouteTable, request: CapturedRequest, limit: int = NEA
 
 def registration_line(request: CapturedRequest) -> str:
     """Return the line of Python that would register a route for *request*."""
-    arguments = [_quoted(request.method), _quoted(_registered(request.path)), "MockResponseSpec(...)"]
-    if len(request.raw_body) <= _LONGEST_JSON and _is_sendable_json(request):
+    arguments = [_quoted(request.method), _quoted(registered_path(request.path)), "MockResponseSpec(...)"]
+    if has_short_json(request):
         arguments.append(f"when=json_body({request.json!r})")
     return f".register({', '.join(arguments)})"
 
 
-def _registered(path: str) -> str:
+def registered_path(path: str) -> str:
     """Return the text that registers exactly the decoded *path*: what has a meaning of its own there is escaped."""
     special = _SPECIAL_IN_PATH if decode_path(path) == path else _SPECIAL_OR_PERCENT
     encoded = special.sub(lambda found: f"%{ord(found.group()):02X}", path)
     return encoded.replace("{", "{{").replace("}", "}}")
 
 
-def _is_sendable_json(request: CapturedRequest) -> bool:
+def has_short_json(request: CapturedRequest) -> bool:
+    """Return whether the body is JSON of which a condition can be written in a line."""
+    if len(request.raw_body) > _LONGEST_JSON:
+        return False
     try:
         encode_json(request.json)
     except SpecError:

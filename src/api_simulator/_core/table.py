@@ -7,7 +7,7 @@ The table knows who comes first and nothing of answers.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,9 @@ class RouteTable:
     Mounted routes by precedence: higher priority first, then the one registered last; an equal pattern replaces.
 
     Routes are looked up by their paths as far as that goes; what is left is tried one after the other.
+
+    Attributes:
+        advice: Returns the lines that say what to do about a request that matched nothing, None for a test's own.
     """
 
     def __init__(self) -> None:
@@ -48,6 +51,7 @@ class RouteTable:
         self._by_pattern: dict[RequestPattern, MountedRoute] = {}
         self._order = 0
         self._index: PathIndex | None = None
+        self.advice: Callable[[CapturedRequest], Sequence[str]] | None = None
 
     def mount(self, route: Route, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> MountedRoute:
         """Add *route*, in place of one with an equal pattern."""

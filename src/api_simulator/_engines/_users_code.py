@@ -116,10 +116,7 @@ class UsersCode:
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call the user's *function* on a worker thread and return or raise what it does."""
-        value, error = await self._loop.run_in_executor(LOOP_THREAD.workers(), _outcome, function, *arguments)
-        if isinstance(error, StopIteration):
-            # A coroutine cannot raise it either; a responder that takes its answers from an iterator runs into it.
-            raise RuntimeError("StopIteration: an iterator had no more items") from error  # noqa: TRY004  # not about types
+        value, error = await self._loop.run_in_executor(LOOP_THREAD.workers(), outcome, function, *arguments)
         if error is not None:
             raise error
         return value
@@ -136,9 +133,14 @@ async def wait_until(clock: Clock, end_ns: int) -> None:
         await asyncio.sleep(left_ns / 1e9)
 
 
-def _outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
+def outcome(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
     """Return what *function* returned or raised: as a result, because no future can hold a StopIteration."""
     try:
         return function(*arguments), None
+    except StopIteration as error:
+        # A coroutine cannot raise it either; a responder that takes its answers from an iterator runs into it.
+        problem = RuntimeError("StopIteration: an iterator had no more items")
+        problem.__cause__ = error
+        return None, problem
     except BaseException as error:  # noqa: BLE001  # ``pytest.fail`` is no Exception, and no reason to leave a client waiting
         return None, error

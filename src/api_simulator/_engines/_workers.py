@@ -8,9 +8,9 @@ returns would keep the whole test run from ending.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -22,17 +22,31 @@ _JOIN_S = 1.0
 
 class DaemonWorkers(Executor):
     """
-    An executor on daemon threads: as many as are busy at the same time, re-used when idle.
+    An executor on daemon threads: as many as are blocked at the same time and one more, re-used when idle.
 
     There is no upper bound: each thread stands for a request that is being answered, and a bound would
     let requests wait for each other that have nothing to do with each other.
     """
 
+    # Who takes a task calls the next thread if there are more, and only one is under way at a time. A function that
+    # blocks lets it run at once; one that only computes is mostly done before it has the interpreter's lock. A thread
+    # woken for each task would leave a thousand of them queueing for that lock, which cost more than the tasks.
+
     def __init__(self) -> None:
-        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._changed = threading.Condition(threading.Lock())
+        self._tasks: deque[Callable[[], object]] = deque()
+        self._idle = 0
+        # Whether a thread was called that has not looked for a task yet.
+        self._called = False
+        self._ended = False
         self._threads: list[threading.Thread] = []
         self._busy: set[threading.Thread] = set()
+
+    def start(self, task: Callable[[], object]) -> None:
+        """Call *task*, which must not raise, on a thread; for who needs no future."""
+        with self._changed:
+            self._tasks.append(task)
+            self._call_one()
 
     def submit(
         self, function: Callable[Params, ResultT], /, *args: Params.args, **kwargs: Params.kwargs
@@ -50,25 +64,54 @@ class DaemonWorkers(Executor):
             else:
                 future.set_result(result)
 
-        self._tasks.put(run)
-        if not self._idle.acquire(blocking=False):
-            thread = threading.Thread(target=self._work, name="api-simulator-responder", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self.start(run)
         return future
+
+    def _call_one(self) -> None:
+        """Let one more thread look for a task; called with the lock held."""
+        if self._called:
+            return
+        self._called = True
+        if self._idle:
+            self._idle -= 1
+            self._changed.notify()
+            return
+        thread = threading.Thread(target=self._work, name="api-simulator-responder", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work(self) -> None:
         this = threading.current_thread()
-        while (task := self._tasks.get()) is not None:
+        was_called = True
+        while (task := self._next_task(was_called=was_called)) is not None:
+            was_called = False
             self._busy.add(this)
             task()
             self._busy.discard(this)
-            self._idle.release()
+
+    def _next_task(self, *, was_called: bool) -> Callable[[], object] | None:
+        with self._changed:
+            while True:
+                if was_called:
+                    self._called = False
+                if self._tasks:
+                    break
+                if self._ended:
+                    return None
+                self._idle += 1
+                self._changed.wait()
+                was_called = True
+            task = self._tasks.popleft()
+            if self._tasks:
+                self._call_one()
+            return task
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # the base class says so
         """End the threads that are idle; a thread whose function never returns is left to the end of the process."""
-        for _ in self._threads:
-            self._tasks.put(None)
+        with self._changed:
+            self._ended = True
+            self._idle = 0
+            self._changed.notify_all()
         for thread in self._threads:
             if wait and thread not in self._busy:
                 thread.join(_JOIN_S)

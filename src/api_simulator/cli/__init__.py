@@ -1,7 +1,7 @@
 """
 The ``api-simulator`` command.
 
-Exit status: 0 success, 1 a check failed or what was asked for could not be done, 2 the command line, or a file that
+Exit status: 0 success, 1 a check failed or what was asked for could not be done, 2 the command line, or a script that
 it names, was not understood; a program that ``run-fake`` plays passes its own on. With ``--json`` standard output is
 always exactly one JSON value, also for errors, and agrees with the exit status.
 """
@@ -12,11 +12,12 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from api_simulator import __version__, plugins
-from api_simulator.cli._outcome import Outcome
+from api_simulator.cli._outcome import Outcome, UsageError
 from api_simulator.errors import ApiSimulatorError, PluginError
 
 USAGE_ERROR = 2
@@ -36,15 +37,15 @@ _COMMANDS = {
 }
 
 
-class _UsageError(Exception):
-    """The command line was not understood."""
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser that raises where argparse would print and exit, so that JSON mode can answer in JSON."""
 
     def error(self, message: str) -> NoReturn:
-        raise _UsageError(f"{message}\n{self.format_usage().strip()}")
+        raise UsageError(_with_usage(message, self))
+
+
+def _with_usage(message: str, parser: argparse.ArgumentParser) -> str:
+    return f"{message}\n{parser.format_usage().strip()}"
 
 
 def _module(name: str) -> Any:
@@ -111,7 +112,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print(value, f"api-simulator: {error}", 1, as_json="--json" in arguments)
     parser = _parser(arguments, foreign)
     try:
-        options = parser.parse_args(arguments)
+        _look_at_command(arguments, [*_COMMANDS, *foreign], parser)
+        options, not_understood = parser.parse_known_args(arguments)
+        if not_understood:
+            # argparse would say it with the usage of all commands, where this one's is wanted.
+            raise UsageError(_with_usage(f"unrecognized arguments: {' '.join(not_understood)}", options.parser))
         options.argv = following[1:]
         if options.help:
             text = options.parser.format_help().rstrip()
@@ -121,16 +126,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _print(value, f"api-simulator {__version__}", 0, as_json=options.json)
         if options.command is None:
             known = ", ".join([*_COMMANDS, *foreign])
-            raise _UsageError(f"a command is missing: {known}\n{parser.format_usage().strip()}")
+            raise UsageError(_with_usage(f"a command is missing: {known}", parser))
         module = foreign.get(options.command) or _module(options.command)
         if following and not getattr(module, "TAKES_COMMAND", False):
-            raise _UsageError(f"{options.command} takes no command after --\n{options.parser.format_usage().strip()}")
-    except _UsageError as error:
-        message = str(error)
-        value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
-        return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json="--json" in arguments)
+            raise UsageError(_with_usage(f"{options.command} takes no command after --", options.parser))
+    except UsageError as error:
+        return _not_understood(str(error), as_json="--json" in arguments)
     try:
         outcome: Outcome = module.run(options)
+    except UsageError as error:
+        message = _with_usage(f"{options.command}: {error}", options.parser)
+        return _not_understood(message, as_json=options.json)
     except ApiSimulatorError as error:
         problem = {"type": type(error).__name__, "message": str(error)}
         outcome = Outcome(False, f"api-simulator: {error}", {"error": problem})
@@ -139,6 +145,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen: int | None = getattr(outcome, "status", None)
     status = chosen if chosen is not None else 0 if outcome.ok else 1
     return status if getattr(outcome, "is_said", False) else _print(value, outcome.text, status, as_json=options.json)
+
+
+def _look_at_command(arguments: Iterable[str], known: Sequence[str], parser: argparse.ArgumentParser) -> None:
+    """Raise if the command is unknown, with the nearest that there is; options before it take no values."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if name is None or name in known:
+        return
+    close = get_close_matches(name, known, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else ";"
+    raise UsageError(_with_usage(f"there is no command {name!r}{meant} there are {', '.join(known)}", parser))
+
+
+def _not_understood(message: str, *, as_json: bool) -> int:
+    value = {"ok": False, "error": {"type": "usage", "message": message.splitlines()[0]}}
+    return _print(value, f"api-simulator: {message}", USAGE_ERROR, as_json=as_json)
 
 
 def _print(value: dict[str, Any], text: str, status: int, *, as_json: bool) -> int:

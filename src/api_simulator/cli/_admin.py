@@ -15,6 +15,7 @@ from api_simulator.cli._site import Site
 from api_simulator.cli.config import RouteEntry, read_entry
 from api_simulator.errors import ApiSimulatorError
 from api_simulator.http import CapturedRequest, MockHttpServer, ResponseSpec
+from api_simulator.http._forms import registered_by
 from api_simulator.services._settings import nearest
 
 #: Requests that one answer lists, unless it is asked for more.
@@ -78,7 +79,8 @@ class Admin:
         entry = read_entry(RouteEntry, request.json, "route")
         if any(answer.file is not None for answer in (entry.answer, *entry.answers) if answer is not None):
             return _error(400, "OptionError", "route: 'file' reads from this machine, and is for configuration files")
-        entry.register(self._site.server, Path())
+        with registered_by("the admin API"):
+            entry.register(self._site.server, Path())
         return ResponseSpec(201, {"added": f"{entry.method} {entry.path}"})
 
     def _requests(self, request: CapturedRequest) -> ResponseSpec:

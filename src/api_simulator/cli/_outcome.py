@@ -28,3 +28,7 @@ class Outcome:
     value: dict[str, Any] = field(default_factory=dict)
     status: int | None = None
     is_said: bool = False
+
+
+class UsageError(Exception):
+    """The command line was not understood: it is said with the command's usage, and the exit status is 2."""

@@ -7,8 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from api_simulator.cli._outcome import Outcome
-from api_simulator.errors import OptionError
+from api_simulator.cli._outcome import Outcome, UsageError
 
 HELP = "serve fake services, or the routes of a file, until SIGTERM or SIGINT"
 
@@ -32,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Outcome:
     """Serve until a signal, or only look at what would be served."""
     if not options.services and options.file is None:
-        raise OptionError("serve: name a service, or a file with --file")
+        raise UsageError("name a service, or a file with --file")
     from api_simulator.cli import _serving
 
     return _serving.check(options) if options.check else _serving.serve(options)

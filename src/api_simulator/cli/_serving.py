@@ -17,9 +17,9 @@ from typing import Any
 from api_simulator import plugins
 from api_simulator.cli._admin import Admin
 from api_simulator.cli._logs import Logs
-from api_simulator.cli._outcome import Outcome
+from api_simulator.cli._outcome import Outcome, UsageError
 from api_simulator.cli._site import HEALTH, READY, Site
-from api_simulator.errors import ApiSimulatorError, OptionError
+from api_simulator.errors import ApiSimulatorError
 from api_simulator.http import MockHttpServer
 
 TOKEN_VARIABLE = "API_SIMULATOR_ADMIN_TOKEN"
@@ -104,7 +104,7 @@ def _settings(given: list[str]) -> dict[str, dict[str, Any]]:
         place, equals, value = text.partition("=")
         service, dot, name = place.partition(".")
         if not (equals and dot and service and name):
-            raise OptionError(f"--set: expected SERVICE.NAME=VALUE, got {text!r}")
+            raise UsageError(f"--set: expected SERVICE.NAME=VALUE, got {text!r}")
         try:
             settings.setdefault(service, {})[name] = json.loads(value)
         except ValueError:

@@ -9,9 +9,13 @@ from typing import Any
 
 from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.simulation import Simulation
+from api_simulator.cli._advice import advice_for
+from api_simulator.cli._outcome import UsageError
 from api_simulator.cli.config import Loaded, load
 from api_simulator.http import MockHttpServer, ResponseSpec
+from api_simulator.http._forms import registered_by
 from api_simulator.services import Service, service_class
+from api_simulator.services._settings import nearest
 
 HEALTH = "/__api_simulator/health"
 READY = "/__api_simulator/ready"
@@ -31,6 +35,8 @@ class Site:
         file: Of routes, None for none.
 
     Raises:
+        UsageError: If there are settings of a service that is not served.
+
         ApiSimulatorError: If a service, a setting or the file cannot be used.
     """
 
@@ -45,10 +51,15 @@ class Site:
         self._stamp = self._stamp_now()
         self._file_routes: list[MountedRoute] = []
         self.services: list[Service[Any]] = []
-        chosen = {**self._loaded.services, **settings}
-        for name in dict.fromkeys([*names, *chosen]):
+        self.server.simulation.routes.advice = advice_for(file)
+        served = list(dict.fromkeys([*names, *self._loaded.services]))
+        for name in settings:
+            if name not in served:
+                raise UsageError(f"--set: {name!r} is not served{nearest(name, served)}")
+        for name in served:
             given = {**self._loaded.services.get(name, {}), **settings.get(name, {})}
-            self.services.append(service_class(name)(server, **given))
+            with registered_by(f"the service {name!r}"):
+                self.services.append(service_class(name)(server, **given))
         self._exchange_routes(self._loaded)
         self._probes()
 
@@ -76,7 +87,8 @@ class Site:
         """Begin anew: state of services, journal and counts, the file's routes; what the admin API added is gone."""
         self.server.reset()
         for service in self.services:
-            service.reset()
+            with registered_by(f"the service {service.name!r}"):
+                service.reset()
         self._file_routes = []
         self._exchange_routes(self._loaded)
         self._probes()
@@ -108,7 +120,8 @@ class Site:
 
     def _probe(self, path: str, status: int, text: str) -> None:
         # Below everything of the user's, and answered without a thread, so that it tells whether the server is alive.
-        self.server.register("GET", path, ResponseSpec(status, {"status": text}), priority=-1)
+        with registered_by("api-simulator serve"):
+            self.server.register("GET", path, ResponseSpec(status, {"status": text}), priority=-1)
 
     def _stamp_now(self) -> tuple[int, int] | None:
         try:

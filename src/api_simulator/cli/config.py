@@ -10,7 +10,7 @@ import json
 import runpy
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from api_simulator.errors import ApiSimulatorError, MissingExtraError, OptionError
 from api_simulator.http import MockHttpServer, ResponseSpec, header, json_body, query
+from api_simulator.http._forms import registered_by
 from api_simulator.services._settings import nearest
 
 KINDS = (".yaml", ".yml", ".json", ".toml", ".py")
@@ -126,13 +127,17 @@ class ServeFile(_Strict):
     A whole file.
 
     Attributes:
-        services: Settings by the name of the service.
+        services: Settings by the name of the service; nothing means the defaults.
 
         routes: In order; the last one that matches wins.
     """
 
-    services: dict[str, dict[str, Any]] = {}
+    services: dict[str, dict[str, Any] | None] = {}
     routes: list[RouteEntry] = []
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return the settings of the services; one that is only named has none."""
+        return {name: given or {} for name, given in self.services.items()}
 
 
 class Loaded:
@@ -170,18 +175,21 @@ def load(path: Path) -> Loaded:
         raise
     except Exception as error:  # each parser has its own family, and a program may raise anything
         raise OptionError(f"{path}: {type(error).__name__}: {error}") from error
-    return _from_entries(path, read_entry(ServeFile, {} if value is None else value, str(path)))
+    entries = read_entry(ServeFile, {} if value is None else value, str(path))
+    return _from_entries(path, entries, _yaml_lines(content) if path.suffix in (".yaml", ".yml") else ())
 
 
-def _from_entries(path: Path, entries: ServeFile) -> Loaded:
+def _from_entries(path: Path, entries: ServeFile, lines: Sequence[int]) -> Loaded:
     def register(server: MockHttpServer) -> None:
         for place, entry in enumerate(entries.routes):
+            line = f":{lines[place]}" if place < len(lines) else ""
             try:
-                entry.register(server, path.parent)
+                with registered_by(f"{path}{line}, route {place + 1}"):
+                    entry.register(server, path.parent)
             except (ApiSimulatorError, OSError) as error:
                 raise OptionError(f"{path}: routes.{place}: {error}") from error
 
-    return Loaded(entries.services, register)
+    return Loaded(entries.settings(), register)
 
 
 def _python(path: Path) -> Loaded:
@@ -200,7 +208,7 @@ def _python(path: Path) -> Loaded:
             place = f"{path}:{lines[-1]}" if lines else str(path)
             raise OptionError(f"{place}: register(server): {type(error).__name__}: {error}") from error
 
-    return Loaded(read_entry(ServeFile, {"services": services}, str(path)).services, checked)
+    return Loaded(read_entry(ServeFile, {"services": services}, str(path)).settings(), checked)
 
 
 def _yaml(text: str) -> Any:
@@ -211,6 +219,20 @@ def _yaml(text: str) -> Any:
             "files in YAML need the package PyYAML: install the extra 'yaml', or write the file in TOML or JSON"
         ) from None
     return yaml.safe_load(text)
+
+
+def _yaml_lines(text: str) -> list[int]:
+    """Return the line at which each route begins; the other formats' parsers do not tell."""
+    import yaml
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    entries = root.value if isinstance(root, yaml.MappingNode) else []
+    return [
+        route.start_mark.line + 1
+        for key, value in entries
+        if key.value == "routes" and isinstance(value, yaml.SequenceNode)
+        for route in value.value
+    ]
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {

@@ -7,12 +7,14 @@ Beside today's ``register(method, path, ResponseSpec(...))`` there is the older 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -114,8 +116,24 @@ def _checked_responder(responder: Any, where: str) -> Answer:
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
+#: What registers routes in place of a program: a file of routes, a service that is served.
+_REGISTERED_BY: ContextVar[str] = ContextVar("registered_by", default="")
+
+
+@contextlib.contextmanager
+def registered_by(place: str) -> Iterator[None]:
+    """Let routes that are registered in the block say that *place* did it: no line of a program did."""
+    token = _REGISTERED_BY.set(place)
+    try:
+        yield
+    finally:
+        _REGISTERED_BY.reset(token)
+
+
 def calling_line() -> str:
     """Return ``file:line`` of the nearest caller outside this package, relative to the current folder if below it."""
+    if place := _REGISTERED_BY.get():
+        return place
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back

@@ -1,12 +1,18 @@
 """
-Answers that need the user's code or a gate: one task each on the shared loop, the library holds the connection.
+Answers that need the user's code or a gate: the library holds the connection.
+
+A plain responder is called on a worker thread, which gives the answer to the library itself. All else is one task each
+on the shared loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.actions import Action, AskResponder, Hold, Pull, SendBytes
 from api_simulator._core.decide import Decision
@@ -14,7 +20,7 @@ from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.plain import FINITE, is_finite
 from api_simulator._engines._loop import LOOP_THREAD
 from api_simulator._engines._native._programs import RESET, program
-from api_simulator._engines._users_code import UsersCode
+from api_simulator._engines._users_code import UsersCode, outcome
 
 if TYPE_CHECKING:
     from api_simulator._engines._native._serving import NativeServing
@@ -112,7 +118,39 @@ class HandedOff:
         """Begin an answer; from any thread."""
         # Nothing to send yet, but the client is watched from now on.
         self.serving.answer(sequence, b"", _NOTED_HERE)
-        self._loop.call_soon_threadsafe(self._start, sequence, request, decision)
+        first = decision.actions[0]
+        if isinstance(first, AskResponder) and not inspect.iscoroutinefunction(first.responder):
+            # Not by way of the loop: two more changes of thread cost as much as the rest of the hand-off.
+            LOOP_THREAD.workers().start(partial(self._ask, sequence, request, decision))
+        else:
+            self._loop.call_soon_threadsafe(self._start, sequence, request, decision)
+
+    def _ask(self, sequence: int, request: CapturedRequest, decision: Decision) -> None:
+        """Call the responder, and answer at once if the library can do all that follows; on a worker thread."""
+        action, *rest = decision.actions
+        assert isinstance(action, AskResponder)
+        try:
+            answer, error = outcome(action.responder, request)
+            if request.aborted_ns is not None:
+                # The client is gone, or the server: as on the loop, nobody hears what came of it.
+                return
+            decision = Decision((*self._decided(request, answer, error).actions, *rest))
+            if is_finite(decision.actions):
+                self.serving.answer(sequence, program(decision.actions), _LAST)
+            elif self.serving.answer(sequence, b"", _NOTED_HERE):
+                self._loop.call_soon_threadsafe(self._start, sequence, request, decision)
+        except BaseException:
+            # A connection that nobody serves would let its client wait for ever.
+            self.serving.answer(sequence, RESET, _LAST | _NOTED_HERE)
+            raise
+
+    def _decided(self, request: CapturedRequest, answer: Any, error: BaseException | None) -> Decision:
+        if error is not None:
+            return self.serving.simulation.responder_failed(request, error)
+        if inspect.isawaitable(answer):
+            # A plain function that returned a coroutine: what it awaits belongs to the loop.
+            return Decision((AskResponder(partial(_awaited, answer)),))
+        return self.serving.simulation.responder_answered(request, answer)
 
     def _start(self, sequence: int, request: CapturedRequest, decision: Decision) -> None:
         answer = _Answer(self, sequence, request)
@@ -148,3 +186,7 @@ class HandedOff:
         if tasks:
             await asyncio.wait(tasks, timeout=_CANCEL_S)
         await self.users_code.cancel()
+
+
+async def _awaited(answer: Awaitable[Any], _request: CapturedRequest) -> Any:
+    return await answer

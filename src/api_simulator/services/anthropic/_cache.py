@@ -56,11 +56,13 @@ class PromptCache:
 
     def _marks(self, request: MessagesRequest) -> tuple[list[tuple[str, int, str]], int]:
         """Return the prefixes that end at a ``cache_control``, with their tokens and lives, and all tokens."""
-        digest = hashlib.sha256(f"{request.key}\n{request.model}".encode())
-        marks, total = [], 0
-        parts = list(request.parts())
         # The field of the whole request marks its last part.
         whole = request.raw.get("cache_control")
+        parts = list(request.parts())
+        if whole is None and not any(control for _, _, control in parts):
+            return [], request.input_tokens
+        digest = hashlib.sha256(f"{request.key}\n{request.model}".encode())
+        marks, total = [], 0
         for place, (content, tokens, control) in enumerate(parts):
             digest.update(json.dumps(content, sort_keys=True).encode())
             total += tokens

@@ -8,16 +8,18 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
-from api_simulator.services.anthropic._tokens import pieces
+from api_simulator.services.anthropic._tokens import count, pieces
 
-#: Name and data of an event, and whether it carries a token.
-Event: TypeAlias = tuple[str, dict[str, Any], bool]
+#: An event as it stands on the wire, and whether it carries a token.
+Event: TypeAlias = tuple[bytes, bool]
 
-# Made once: json.dumps with options makes an encoder for each call, and there is a call for each token.
+# Made once: json.dumps with options makes an encoder for each call.
 _TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# A list's items with a line end between them, which no encoded text contains: cut there, all are encoded in one call.
+_TO_LINES = json.JSONEncoder(ensure_ascii=False, separators=("\n", ":")).encode
 
 
 class Block(ABC):
@@ -32,13 +34,13 @@ class Block(ABC):
         """Return it as ``content_block_start`` shows it: still empty."""
 
     @abstractmethod
-    def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
-        """Yield its deltas, each with whether it carries a token."""
+    def deltas(self, index: int) -> Iterator[Event]:
+        """Yield the events between its start and its end, as the block of that *index*."""
 
     @cached_property
     def tokens(self) -> int:
         """How many tokens it has: as many as deltas that carry one."""
-        return sum(counted for _, counted in self.deltas())
+        return 0
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,16 @@ class Text(Block):
         """Return it empty."""
         return {"type": "text", "text": "", **({"citations": []} if self.citations else {})}
 
-    def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
+    def deltas(self, index: int) -> Iterator[Event]:
         """Yield its tokens, then its citations."""
-        for piece in pieces(self.text):
-            yield {"type": "text_delta", "text": piece}, True
+        yield from _token_deltas(index, "text_delta", "text", self.text)
         for citation in self.citations:
-            yield {"type": "citations_delta", "citation": citation}, False
+            yield _delta(index, {"type": "citations_delta", "citation": citation}), False
+
+    @cached_property
+    def tokens(self) -> int:
+        """Those of the text."""
+        return count(self.text)
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,15 @@ class Thinking(Block):
         """Return it empty."""
         return {"type": "thinking", "thinking": "", "signature": ""}
 
-    def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
+    def deltas(self, index: int) -> Iterator[Event]:
         """Yield its tokens, then its signature."""
-        for piece in pieces(self.thinking):
-            yield {"type": "thinking_delta", "thinking": piece}, True
-        yield {"type": "signature_delta", "signature": self.signature}, False
+        yield from _token_deltas(index, "thinking_delta", "thinking", self.thinking)
+        yield _delta(index, {"type": "signature_delta", "signature": self.signature}), False
+
+    @cached_property
+    def tokens(self) -> int:
+        """Those of the thinking."""
+        return count(self.thinking)
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,18 @@ class ToolUse(Block):
         """Return it with an empty input."""
         return {"type": "tool_use", "id": self.id, "name": self.name, "input": {}}
 
-    def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
+    def deltas(self, index: int) -> Iterator[Event]:
         """Yield an empty piece, as the real API does, then the tokens of the input."""
-        yield {"type": "input_json_delta", "partial_json": ""}, False
-        for piece in pieces(json.dumps(self.input, ensure_ascii=False)):
-            yield {"type": "input_json_delta", "partial_json": piece}, True
+        yield _delta(index, {"type": "input_json_delta", "partial_json": ""}), False
+        yield from _token_deltas(index, "input_json_delta", "partial_json", self._written())
+
+    @cached_property
+    def tokens(self) -> int:
+        """Those of the input."""
+        return count(self._written())
+
+    def _written(self) -> str:
+        return json.dumps(self.input, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -124,7 +141,7 @@ class RawBlock(Block):
         """Return it whole."""
         return self.content
 
-    def deltas(self) -> Iterator[tuple[dict[str, Any], bool]]:
+    def deltas(self, index: int) -> Iterator[Event]:  # noqa: ARG002  # the base class says so
         """Yield nothing."""
         return iter(())
 
@@ -164,18 +181,17 @@ class Message:
         """Yield the events of a stream; the usage of the last ones is that of :meth:`body`."""
         # The first usage is not final: the real API sends a small number there, and clients must not trust it.
         empty = {**self._head(), "content": [], "stop_reason": None, "stop_sequence": None}
-        yield "message_start", {"message": {**empty, "usage": {**self.usage, "output_tokens": 1}}}, False
+        yield encoded("message_start", {"message": {**empty, "usage": {**self.usage, "output_tokens": 1}}}), False
         for index, block in enumerate(self.blocks):
-            yield "content_block_start", {"index": index, "content_block": block.opening()}, False
+            yield encoded("content_block_start", {"index": index, "content_block": block.opening()}), False
             if index == 0:
-                yield "ping", {}, False
-            for delta, counted in block.deltas():
-                yield "content_block_delta", {"index": index, "delta": delta}, counted
-            yield "content_block_stop", {"index": index}, False
+                yield _PING, False
+            yield from block.deltas(index)
+            yield _block_stop(index), False
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence}
         usage = {**self.usage, "output_tokens": self.output_tokens}
-        yield "message_delta", {"delta": delta, "usage": usage}, False
-        yield "message_stop", {}, False
+        yield encoded("message_delta", {"delta": delta, "usage": usage}), False
+        yield _MESSAGE_STOP, False
 
     def _head(self) -> dict[str, Any]:
         return {"id": self.id, "type": "message", "role": "assistant", "model": self.model}
@@ -184,3 +200,31 @@ class Message:
 def encoded(name: str, data: dict[str, Any]) -> bytes:
     """Return an event as it stands on the wire (WHATWG HTML, section 9.2)."""
     return f"event: {name}\ndata: {_TO_JSON({'type': name, **data})}\n\n".encode()
+
+
+# What is the same in many streams is encoded once: of a short answer the frame costs more than its tokens.
+_PING = encoded("ping", {})
+_MESSAGE_STOP = encoded("message_stop", {})
+
+
+@lru_cache
+def _block_stop(index: int) -> bytes:
+    return encoded("content_block_stop", {"index": index})
+
+
+def _delta(index: int, delta: dict[str, Any]) -> bytes:
+    return encoded("content_block_delta", {"index": index, "delta": delta})
+
+
+@lru_cache
+def _around_token(index: int, kind: str, name: str) -> tuple[str, str]:
+    head, _, tail = _delta(index, {"type": kind, name: ""}).decode().rpartition('""')
+    return head, tail
+
+
+def _token_deltas(index: int, kind: str, name: str, text: str) -> Iterator[Event]:
+    # Making and encoding a dict for each token takes ten times as long.
+    head, tail = _around_token(index, kind, name)
+    tokens = pieces(text)
+    for quoted in _TO_LINES(tokens)[1:-1].split("\n") if tokens else ():
+        yield f"{head}{quoted}{tail}".encode(), True

@@ -11,7 +11,7 @@ from random import Random
 from api_simulator._core.clock import Clock
 from api_simulator._core.delays import Delay, DelayInput
 from api_simulator._core.streams import PieceSource, StreamBody
-from api_simulator.services.anthropic._content import Event, encoded
+from api_simulator.services.anthropic._content import Event
 
 #: Long enough for every client to give up: a stream that stalls is ended by its client or with its server.
 STALL_MS = 24 * 3600 * 1000
@@ -109,12 +109,12 @@ class StalledStream(TokenStream):
 def grouped(events: Iterable[Event]) -> Iterator[bytes]:
     """Yield the bytes of *events* in pieces, each of which but the first begins with a token."""
     piece, has_token = b"", False
-    for name, data, counted in events:
+    for event, counted in events:
         if counted and has_token:
             yield piece
             piece = b""
         has_token = has_token or counted
-        piece += encoded(name, data)
+        piece += event
     yield piece
 
 

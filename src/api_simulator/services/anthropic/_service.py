@@ -353,15 +353,15 @@ def shortened(
 
 
 def _broken(message: Message, count: int, error: ApiError) -> Iterator[Event]:
-    return before(message.events(), count, ("error", error.body(), False))
+    return before(message.events(), count, (encoded("error", error.body()), False))
 
 
 def _cut(events: Iterator[Event], count: int, rate: float | None) -> EventStream:
-    made = tuple(
-        ServerSentEvent(encoded(name, data).decode().partition("data: ")[2].strip(), event=name)
-        for name, data, _ in events
-    )
-    return EventStream(made, 0 if rate is None else round(1000 / rate), count, resume=False)
+    made = []
+    for event, _ in events:
+        name, _, data = event.decode().removeprefix("event: ").partition("\ndata: ")
+        made.append(ServerSentEvent(data.strip(), event=name))
+    return EventStream(tuple(made), 0 if rate is None else round(1000 / rate), count, resume=False)
 
 
 def _betas(request: CapturedRequest) -> tuple[str, ...]:

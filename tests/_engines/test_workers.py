@@ -1,0 +1,67 @@
+"""The threads of responders: nobody waits for somebody who blocks, and none is left at the end."""
+
+import threading
+from functools import partial
+
+from api_simulator._engines._workers import DaemonWorkers
+
+WAIT_S = 30.0
+MANY = 40
+
+
+def test_functions_that_wait_for_each_other_all_run():
+    workers = DaemonWorkers()
+    together = threading.Barrier(MANY)
+
+    futures = [workers.submit(together.wait, WAIT_S) for _ in range(MANY)]
+
+    assert sorted(future.result(WAIT_S) for future in futures) == list(range(MANY))
+    workers.shutdown()
+
+
+def test_what_was_handed_over_from_many_threads_is_run_once_each():
+    workers = DaemonWorkers()
+    done, lock, all_done = [], threading.Lock(), threading.Event()
+
+    def note(number):
+        with lock:
+            done.append(number)
+            if len(done) == MANY * MANY:
+                all_done.set()
+
+    def hand_over(begin):
+        for number in range(begin, begin + MANY):
+            workers.start(partial(note, number))
+
+    givers = [threading.Thread(target=hand_over, args=(begin,)) for begin in range(0, MANY * MANY, MANY)]
+    for giver in givers:
+        giver.start()
+    for giver in givers:
+        giver.join(WAIT_S)
+
+    assert all_done.wait(WAIT_S)
+    assert sorted(done) == list(range(MANY * MANY))
+    workers.shutdown()
+
+
+def test_at_the_end_idle_threads_end_and_one_that_blocks_is_left():
+    workers = DaemonWorkers()
+    blocked, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def block():
+        blocked.set()
+        release.wait(WAIT_S)
+        ended.set()
+
+    before = set(threading.enumerate())
+    workers.start(block)
+    workers.submit(int).result(WAIT_S)
+    assert blocked.wait(WAIT_S)
+    ours = [thread for thread in threading.enumerate() if thread not in before]
+    workers.shutdown()
+    release.set()
+
+    assert ended.wait(WAIT_S)
+    for thread in ours:
+        thread.join(WAIT_S)
+    assert not any(thread.is_alive() for thread in ours)
