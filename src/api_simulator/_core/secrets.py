@@ -8,7 +8,8 @@ for secret scanning, matched a little more widely: a harmless text replaced cost
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from api_simulator._core.values import dataclass
 
 #: How a placeholder begins; what stands in one is redacted already.
 PLACEHOLDER_START = b"[redacted:"

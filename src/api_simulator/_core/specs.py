@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from api_simulator._core.bodies import encode_body
 from api_simulator._core.delays import Delay, DelayInput, checked_delay
 from api_simulator._core.faults import AnyFault, Fault, Stalled, Truncated, WrongLength, checked_fault
 from api_simulator._core.streams import StreamBody
+from api_simulator._core.values import dataclass
 from api_simulator.errors import SpecError
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
