@@ -162,6 +162,8 @@ class ResponseSpec:
         fault: AnyFault | str | None = None,
         early: bool = False,
     ) -> None:
+        # Before the others: asking for an attribute that is not there yet would be half of making a spec.
+        object.__setattr__(self, "sealed", False)
         self.status = _checked_status(status)
         self.headers = checked_headers(headers)
         self.trailers = checked_headers(trailers)
@@ -199,7 +201,7 @@ class ResponseSpec:
         self.sealed = True
 
     def __setattr__(self, name: str, value: object) -> None:
-        if getattr(self, "sealed", False):
+        if self.sealed:
             raise AttributeError(f"a ResponseSpec cannot be changed; make a new one with the {name} you want")
         object.__setattr__(self, name, value)
 

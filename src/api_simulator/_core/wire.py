@@ -116,11 +116,14 @@ def accepts_gzip(request: CapturedRequest) -> bool:
 
 def _lines_bytes(lines: list[str]) -> bytes:
     """Return *lines* with their ends, and the empty line behind them."""
-    return b"".join(_field_bytes(line) + b"\r\n" for line in (*lines, ""))
+    # Latin-1 is what most clients decode with (RFC 9110 5.5); for a line beyond it only UTF-8 is left.
+    try:
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
+    except UnicodeEncodeError:
+        return b"".join(_field_bytes(line) + b"\r\n" for line in (*lines, ""))
 
 
 def _field_bytes(text: str) -> bytes:
-    # Latin-1 is what most clients decode with (RFC 9110 5.5); beyond it only UTF-8 is left.
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

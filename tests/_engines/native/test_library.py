@@ -86,7 +86,7 @@ def of_another_version(folder):
         (lambda folder: folder / "missing.so", "there is no .*missing.so"),
         pytest.param(truncated, "truncated.so is cut off", marks=needs_native),
         (foreign, "foreign.so is not the library of this package"),
-        (of_another_version, "other.so has ABI version 77, this package needs 1"),
+        (of_another_version, "other.so has ABI version 77, this package needs 2"),
     ],
     ids=["missing", "truncated", "foreign", "other-version"],
 )

@@ -9,6 +9,7 @@ a decision takes the entries concerned out again, so the table is never ahead of
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.messages import CapturedRequest
@@ -27,14 +28,35 @@ MAX_LEARNT = 10_000
 _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 
 
-class NativeTally:
-    """The counters of a route in the library, which answers its plain requests."""
+#: The forms that nearly every client sends.
+_COMMON, _HEAD = Form(), Form(head_only=True)
 
-    __slots__ = ("_call", "_route")
 
-    def __init__(self, call: Any, route: int) -> None:
+@cache
+def _compiled(form: Form) -> tuple[tuple[Form, bool], ...]:
+    """Return the one form of a route that has one: the same object for all routes."""
+    return ((form, True),)
+
+
+class NativeRoute:
+    """
+    A route in the library: the tally of what it answers there, and how it is reached.
+
+    One object for both, and small ones in it: a suite with many routes pays for each by every collection of garbage.
+
+    Attributes:
+        forms: The forms that were compiled, and whether requests of each can be answered there.
+
+        keys: What leads to it: method and path as they are received.
+    """
+
+    __slots__ = ("_call", "forms", "keys", "number")
+
+    def __init__(self, call: Any, number: int, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
         self._call = call
-        self._route = route
+        self.number = number
+        self.forms = forms
+        self.keys: tuple[bytes, ...] = ()
 
     @property
     def calls(self) -> int:
@@ -55,19 +77,7 @@ class NativeTally:
         return self._turn(3)
 
     def _turn(self, what: int) -> int:
-        return int(self._call("asim_turn", self._route, what))
-
-
-class _Compiled:
-    """A route in the library: its number there, the forms that were compiled, the keys that lead to it."""
-
-    __slots__ = ("forms", "keys", "number")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        # Whether requests of that form can be answered there.
-        self.forms: dict[Form, bool] = {}
-        self.keys: set[bytes] = set()
+        return int(self._call("asim_turn", self.number, what))
 
 
 class FastPath:
@@ -88,8 +98,8 @@ class FastPath:
     def _forget(self) -> None:
         # By the number that records have: method and path as the journal counts them, and the route.
         self.entries: list[tuple[str, str, MountedRoute]] = []
-        self._compiled: dict[MountedRoute, _Compiled] = {}
-        self._keys_of_path: dict[str, set[bytes]] = {}
+        self._compiled: dict[MountedRoute, NativeRoute] = {}
+        self._keys_of_path: dict[str, tuple[bytes, ...]] = {}
         self._learnt = 0
         self._suspended = False
 
@@ -105,7 +115,7 @@ class FastPath:
         for key in self._keys_of_path.pop(path, ()):
             self._call_with_bytes("asim_forget", key)
         if not self._suspended and pattern.method != "*" and not pattern.conditions and _PLAIN_PATH.fullmatch(path):
-            self._put_in(pattern.method, path, path, Form(head_only=pattern.method == "HEAD"))
+            self._put_in(pattern.method, path, path, _HEAD if pattern.method == "HEAD" else _COMMON)
 
     def changed(self, mounted: MountedRoute) -> None:
         """Take out a route for good: something goes wrong with it, or its requests wait."""
@@ -147,28 +157,48 @@ class FastPath:
         winner = self._simulation.routes.find_plain(method, path)
         if winner is None or not winner.is_undisturbed:
             return
-        compiled = self._compiled.get(winner)
-        if compiled is None:
-            compiled = self._compiled[winner] = self._add_route(winner)
-        if form not in compiled.forms:
-            compiled.forms[form] = self._compile(winner, compiled.number, form)
         key = f"{method} {raw_path}".encode()
-        if compiled.forms[form]:
-            self._call_with_bytes("asim_entry", key, len(self.entries), compiled.number)
-            self.entries.append((method, path, winner))
-            compiled.keys.add(key)
-            self._keys_of_path.setdefault(path, set()).add(key)
+        if winner not in self._compiled and self._add_at_once(winner, form, key):
+            there = self._compiled[winner]
+        else:
+            there = self._compiled.get(winner) or self._add(winner)
+            if not self._answers(winner, there, form):
+                return
+            self._call_with_bytes("asim_entry", key, len(self.entries), there.number)
+        self.entries.append((method, path, winner))
+        if key not in there.keys:
+            there.keys += (key,)
+        known = self._keys_of_path.get(path, ())
+        if key not in known:
+            self._keys_of_path[path] = (*known, key)
 
-    def _add_route(self, mounted: MountedRoute) -> _Compiled:
+    def _add_at_once(self, mounted: MountedRoute, form: Form, key: bytes) -> bool:
+        """Add a route of one plain answer together with its first key; False if it is not such a route."""
+        answers, tally = mounted.route.answers, mounted.tally
+        actions = plain_answers(mounted.route, form) if len(answers.items) == 1 else None
+        if actions is None:
+            return False
+        # One call instead of three: for a suite that registers much, calls are what registering costs.
+        steps, counts = program(actions[0]), (_THEN[answers.then], tally.calls, tally.position)
+        number = self._call("asim_mount", *counts, form_bits(form), steps, len(steps), len(self.entries), key, len(key))
+        self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number, _compiled(form))
+        return True
+
+    def _add(self, mounted: MountedRoute) -> NativeRoute:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        mounted.tally = NativeTally(self._call, number)
-        return _Compiled(number)
+        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number)
+        return there
 
-    def _compile(self, mounted: MountedRoute, number: int, form: Form) -> bool:
+    def _answers(self, mounted: MountedRoute, there: NativeRoute, form: Form) -> bool:
+        """Return whether requests of that form can be answered there, compiling what they get."""
+        for known, answered in there.forms:
+            if known == form:
+                return answered
         answers = plain_answers(mounted.route, form)
         for actions in answers or ():
-            self._call_with_bytes("asim_program", program(actions), number, form_bits(form))
+            self._call_with_bytes("asim_program", program(actions), there.number, form_bits(form))
+        there.forms += ((form, answers is not None),)
         return answers is not None
 
     def _take_out_all(self) -> None:

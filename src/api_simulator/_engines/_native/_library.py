@@ -17,7 +17,7 @@ from typing import Any
 from api_simulator.errors import EngineUnavailableError
 
 #: The version of the C ABI that this package speaks; the library must say the same number.
-ABI_VERSION = 1
+ABI_VERSION = 2
 #: Another library than the one beside this module: for those who build their own.
 PATH_VARIABLE = "API_SIMULATOR_NATIVE_LIBRARY"
 
