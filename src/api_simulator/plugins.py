@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from api_simulator import hookspecs
-from api_simulator._core.secrets import RedactionRule
 from api_simulator.errors import PluginError
 
 if TYPE_CHECKING:
     from api_simulator._core.messages import CapturedRequest
+    from api_simulator._core.secrets import RedactionRule
     from api_simulator._core.specs import ResponseSpec
 
 _lock = threading.RLock()
@@ -116,6 +116,9 @@ def redaction_rules() -> tuple[RedactionRule, ...]:
 
     Whatever a plug-in raises is passed on: a recording that misses a rule would be worse than none.
     """
+    # Here: its table of expressions takes longer to compile than a server to start.
+    from api_simulator._core.secrets import RedactionRule
+
     rules: list[object] = list(chain.from_iterable(manager().hook.api_simulator_redaction_rules()))
     for rule in rules:
         if not isinstance(rule, RedactionRule):

@@ -5,6 +5,11 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from api_simulator import http
+from tests._engines.native import needs_native
+
 pytest_plugins = ["pytester"]
 
 HEAVY = ("aiohttp", "anyio", "asyncio", "cffi", "httpx", "httpx2", "pydantic", "respx", "socket", "ssl", "trio")
@@ -64,3 +69,37 @@ def test_importing_the_package_loads_no_third_party_package():
     assert loaded(top, HEAVY + OWN) == []
     assert loaded(http, [name for name in HEAVY if name != "socket"]) == []
     assert "api_simulator.claude" not in http
+
+
+SERVER = "import api_simulator.http; api_simulator.http.MockHttpServer(engine='native').start().close()"
+#: What a server of plain routes has no use for, and what each of these drags in.
+NOT_FOR_A_SERVER = (
+    *(name for name in HEAVY if name not in ("socket", "cffi")),
+    *("concurrent.futures", "difflib", "email", "gzip", "jsonschema", "ssl", "urllib.request"),
+    *("api_simulator._engines._aiohttp", "api_simulator._engines._loop", "api_simulator._core.secrets"),
+    *("api_simulator._core.named_conditions", "api_simulator.http._conditions"),
+)
+
+
+@needs_native
+def test_the_first_native_server_imports_only_what_it_needs():
+    """No other engine, no event loop, no condition on requests: a first server is there within some milliseconds."""
+    nothing = modules_after("import pytest, pluggy, importlib.metadata")
+
+    server = modules_after(f"import pytest, pluggy, importlib.metadata; {SERVER}") - nothing
+
+    assert loaded(server, NOT_FOR_A_SERVER) == []
+
+
+def test_what_is_loaded_late_is_offered_all_the_same():
+    """Every public name of ``api_simulator.http`` is there; another one is an AttributeError that names it."""
+    program = (
+        "import api_simulator.http as http; assert set(http.__all__) <= set(dir(http)); "
+        "[getattr(http, name) for name in http.__all__]; from api_simulator.http import header, RefusedPort; "
+        "assert http.header is header"
+    )
+
+    modules_after(program)
+
+    with pytest.raises(AttributeError, match=r"api_simulator\.http.*no attribute 'heade'"):
+        getattr(http, "heade")  # noqa: B009  # a checker would refuse the name

@@ -76,6 +76,13 @@ int32_t asim_program(asim_server *server, uint32_t route, uint32_t form, const u
 /* Let a route answer "METHOD path", path without query and as received; entry is what records call it. */
 void asim_entry(asim_server *server, uint32_t entry, uint32_t route, const uint8_t *key, size_t size);
 
+/*
+ * asim_route, asim_program and asim_entry in one call, for a route of one answer: most are, and registering is mostly
+ * calls. Returns the route's number; -1 on failure, and then nothing is added.
+ */
+int64_t asim_mount(asim_server *server, uint32_t then, uint64_t calls, uint64_t position, uint32_t form,
+                   const uint8_t *program, size_t size, uint32_t entry, const uint8_t *key, size_t key_size);
+
 /* Hand off "METHOD path" from now on; with NULL, everything. Routes keep their counters. */
 void asim_forget(asim_server *server, const uint8_t *key, size_t size);
 

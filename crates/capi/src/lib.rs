@@ -220,15 +220,67 @@ pub unsafe extern "C" fn asim_route(
     let Some(server) = (unsafe { borrowed(server) }) else {
         return -1;
     };
-    let then = match then {
-        0 => Then::Repeat,
-        1 => Then::Cycle,
-        2 => Then::Error,
-        _ => return -1,
+    let Some(then) = then_of(then) else {
+        return -1;
     };
     guarded(-1, || {
         server
             .with_table(|table| i64::from(table.add_route(answers as usize, then, calls, position)))
+    })
+}
+
+fn then_of(number: u32) -> Option<Then> {
+    match number {
+        0 => Some(Then::Repeat),
+        1 => Some(Then::Cycle),
+        2 => Some(Then::Error),
+        _ => None,
+    }
+}
+
+/// See the header.
+///
+/// # Safety
+///
+/// As the header says of handles and memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn asim_mount(
+    server: *const Arc<Server>,
+    then: u32,
+    calls: u64,
+    position: u64,
+    form: u32,
+    program: *const u8,
+    size: usize,
+    entry: u32,
+    key: *const u8,
+    key_size: usize,
+) -> i64 {
+    // SAFETY: the header's promise.
+    let Some(server) = (unsafe { borrowed(server) }) else {
+        return -1;
+    };
+    // SAFETY: the header's promise.
+    let Some(program) = (unsafe { bytes(program, size) }) else {
+        return -1;
+    };
+    // SAFETY: the header's promise.
+    let Some(key) = (unsafe { bytes(key, key_size) }) else {
+        return -1;
+    };
+    let (Some(then), Ok(form)) = (then_of(then), u8::try_from(form)) else {
+        return -1;
+    };
+    guarded(-1, || {
+        let Ok(program) = Program::parse(program) else {
+            return -1;
+        };
+        server.with_table(|table| {
+            let route = table.add_route(1, then, calls, position);
+            table.add_program(route, form, program);
+            table.add_entry(entry, route, key);
+            i64::from(route)
+        })
     })
 }
 

@@ -8,8 +8,9 @@ behaves like every other engine.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from api_simulator._core.values import dataclass
 
 if TYPE_CHECKING:
     from api_simulator._core.gates import Gate

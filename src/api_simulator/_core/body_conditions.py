@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from api_simulator._core.bodies import encode_json
@@ -14,6 +14,7 @@ from api_simulator._core.conditions import Condition, Mismatch
 from api_simulator._core.differences import brief, json_differences, json_equal, shortened
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.text_matchers import TextMatcher
+from api_simulator._core.values import dataclass
 from api_simulator.errors import BodyError
 
 

@@ -8,10 +8,12 @@ another one can be put in its place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from api_simulator._core import real_time
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Clock(Protocol):

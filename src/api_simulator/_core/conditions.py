@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ What is known about a server's connections: opened, reused, still open.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from api_simulator._core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
 from api_simulator._core.actions import Action, AskResponder, Hold, Reset, SendBytes
@@ -25,6 +24,7 @@ from api_simulator._core.specs import ResponseSpec
 from api_simulator._core.streams import EventStream
 from api_simulator._core.table import NOT_OURS, BrokenConditionError, RouteTable
 from api_simulator._core.troubles import Trouble
+from api_simulator._core.values import dataclass
 from api_simulator._core.verify import Problem
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
+from api_simulator._core.values import dataclass
 from api_simulator.errors import SpecError
 
 # Beyond some sigma a draw is too large for a float, and the request that gets it would find that out.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher
 from typing import Any
 
 from api_simulator._core.messages import CapturedRequest
@@ -109,6 +108,8 @@ def text_distance(expected: str, found: str) -> float:
     """Return how far two texts are apart: 0.0 (equal) to 1.0 (nothing in common)."""
     if expected == found:
         return 0.0
+    from difflib import SequenceMatcher  # only for a request that went wrong
+
     # Two long texts cost quadratic time; their beginnings tell enough for a ranking.
     ratio = SequenceMatcher(None, expected[:200], found[:200], autojunk=False).ratio()
     return max(1.0 - ratio, LEAST_DISTANCE)

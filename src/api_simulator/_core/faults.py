@@ -7,10 +7,10 @@ looks like on the wire is written in ``wire.py``, so that it is the same bytes o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from api_simulator._core.values import dataclass
 from api_simulator.errors import SpecError
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from api_simulator._core.clock import Clock
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.values import dataclass
 from api_simulator.errors import RouteError
 
 if TYPE_CHECKING:

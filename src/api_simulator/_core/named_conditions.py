@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import base64
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qsl
 
 from api_simulator._core.conditions import Condition, Mismatch
 from api_simulator._core.messages import CapturedRequest, MultiView
 from api_simulator._core.text_matchers import Anything, TextMatcher
+from api_simulator._core.values import dataclass
 from api_simulator.errors import BodyError
 
 

@@ -7,12 +7,13 @@ What became of a route on a server is in ``mounted``, the order among routes in 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias, get_args
 
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.patterns import RequestPattern
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.values import dataclass
 from api_simulator.errors import RouteError
 
 Responder: TypeAlias = Callable[[CapturedRequest], Any] | Callable[[CapturedRequest], Awaitable[Any]]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from api_simulator._core.secret_names import SECRET_NAMES, Searched
+from api_simulator._core.values import dataclass
 
 #: How a placeholder begins; what stands in one is redacted already.
 PLACEHOLDER_START = b"[redacted:"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from api_simulator._core.bodies import encode_body
 from api_simulator._core.delays import Delay, DelayInput, checked_delay
 from api_simulator._core.faults import AnyFault, Fault, Stalled, Truncated, WrongLength, checked_fault
 from api_simulator._core.streams import StreamBody
+from api_simulator._core.values import dataclass
 from api_simulator.errors import SpecError
 
 HeaderPairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -162,6 +162,8 @@ class ResponseSpec:
         fault: AnyFault | str | None = None,
         early: bool = False,
     ) -> None:
+        # Before the others: asking for an attribute that is not there yet would be half of making a spec.
+        object.__setattr__(self, "sealed", False)
         self.status = _checked_status(status)
         self.headers = checked_headers(headers)
         self.trailers = checked_headers(trailers)
@@ -199,7 +201,7 @@ class ResponseSpec:
         self.sealed = True
 
     def __setattr__(self, name: str, value: object) -> None:
-        if getattr(self, "sealed", False):
+        if self.sealed:
             raise AttributeError(f"a ResponseSpec cannot be changed; make a new one with the {name} you want")
         object.__setattr__(self, name, value)
 

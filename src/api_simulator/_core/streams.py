@@ -11,12 +11,13 @@ import inspect
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from api_simulator._core.bodies import encode_json
 from api_simulator._core.delays import DelayInput, checked_delay
+from api_simulator._core.values import dataclass
 from api_simulator.errors import SpecError
 
 Piece: TypeAlias = bytes
@@ -37,6 +38,8 @@ class StreamBody(ABC):
         every_ms: Pause between two pieces.
     """
 
+    __slots__ = ()
+
     content_type: str
     every_ms: DelayInput
 
@@ -53,7 +56,7 @@ class StreamBody(ABC):
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunks(StreamBody):
     """These pieces, each in a chunk of its own."""
 
@@ -70,7 +73,7 @@ class Chunks(StreamBody):
         return self.pieces
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stream(StreamBody):
     """The pieces of an iterable, of an async iterable, or of what a function returns for each request."""
 
@@ -83,7 +86,7 @@ class Stream(StreamBody):
         return self.make
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File(StreamBody):
     """The bytes of a file, read when it is sent."""
 
@@ -109,7 +112,7 @@ def _file_pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServerSentEvent:
     """
     One event of a ``text/event-stream`` (WHATWG HTML, section 9.2).
@@ -168,7 +171,7 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EventStream(StreamBody):
     """
     Server-sent events that can be cut and resumed.

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from api_simulator._core.differences import brief, text_distance
+from api_simulator._core.values import dataclass
 
 
 class TextMatcher(ABC):

@@ -7,11 +7,11 @@ A trouble says *when*; what then happens is an answer like any other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from random import Random
 
 from api_simulator._core.faults import AnyFault
 from api_simulator._core.specs import ResponseSpec
+from api_simulator._core.values import dataclass
 from api_simulator.errors import RouteError
 
 

@@ -7,7 +7,6 @@ both would differ from engine to engine and from run to run.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -97,6 +96,8 @@ def last_chunk_bytes(trailers: HeaderPairs) -> bytes:
 
 def gzip_bytes(content: bytes) -> bytes:
     """Return *content* compressed, the same bytes each time: the format's time stamp stays zero."""
+    import gzip  # few answers are compressed
+
     return gzip.compress(content, 6, mtime=0)
 
 
@@ -115,11 +116,14 @@ def accepts_gzip(request: CapturedRequest) -> bool:
 
 def _lines_bytes(lines: list[str]) -> bytes:
     """Return *lines* with their ends, and the empty line behind them."""
-    return b"".join(_field_bytes(line) + b"\r\n" for line in (*lines, ""))
+    # Latin-1 is what most clients decode with (RFC 9110 5.5); for a line beyond it only UTF-8 is left.
+    try:
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
+    except UnicodeEncodeError:
+        return b"".join(_field_bytes(line) + b"\r\n" for line in (*lines, ""))
 
 
 def _field_bytes(text: str) -> bytes:
-    # Latin-1 is what most clients decode with (RFC 9110 5.5); beyond it only UTF-8 is left.
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -11,10 +11,10 @@ import importlib
 import importlib.util
 import os
 import socket
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, cast
 
 from api_simulator._core.simulation import Simulation
+from api_simulator._core.values import dataclass
 from api_simulator.errors import EngineUnavailableError, OptionError
 
 EngineName: TypeAlias = Literal["auto", "native", "aiohttp", "inprocess"]

@@ -25,7 +25,6 @@ from api_simulator._core.patterns import RequestPattern, parse_method, parse_pat
 from api_simulator._core.routes import Answer
 from api_simulator._core.specs import ResponseSpec
 from api_simulator.errors import RouteError, SpecError
-from api_simulator.http._conditions import path_regex
 
 
 class _Unset:
@@ -43,7 +42,12 @@ def request_pattern(method: str, path: str | re.Pattern[str] | PathPattern, when
     """Return the pattern of a registration, or raise :class:`RouteError`."""
     if isinstance(method, str) and isinstance(path, str) and method.startswith("/") and path[:1] not in ("/", "*"):
         raise RouteError(f"register: method {method!r} and path {path!r} are swapped; give the method first")
-    path_pattern, conditions = parse_path(path_regex(path) if isinstance(path, re.Pattern) else path)
+    if isinstance(path, re.Pattern):
+        # Here: conditions are much to load, and most paths are text.
+        from api_simulator.http._conditions import path_regex
+
+        path = path_regex(path)
+    path_pattern, conditions = parse_path(path)
     if when is not None:
         if not isinstance(when, Condition):
             raise RouteError(f"when: expected a condition such as json_body({{...}}) or where(function), got {when!r}")

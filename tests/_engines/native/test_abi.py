@@ -75,6 +75,23 @@ def test_a_plain_request_goes_through_without_python():
         assert (library.asim_turn(server, route, 0), library.asim_turn(server, route, 1)) == (6, 1)
 
 
+def test_a_route_of_one_answer_is_added_by_one_call():
+    """asim_mount does what asim_route, asim_program and asim_entry do; what is no program adds nothing."""
+    with served() as (library, server, port):
+        steps = program([SendBytes(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")])
+        assert library.asim_mount(server, 0, 5, 0, 2, b"\x09", 1, 7, b"GET /a", 6) == -1
+        assert library.asim_mount(server, 3, 5, 0, 2, steps, len(steps), 7, b"GET /a", 6) == -1
+        route = library.asim_mount(server, 0, 5, 0, 2, steps, len(steps), 7, b"GET /a", 6)
+
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
+            client.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(100).endswith(b"hi")
+        (record,) = drained(library, server)
+
+        assert (route, record.kind, record.entry, record.answer) == (0, PLAIN, 7, 0)
+        assert (library.asim_turn(server, route, 0), library.asim_turn(server, route, 1)) == (6, 1)
+
+
 def test_an_unknown_request_waits_for_its_answer():
     with served() as (library, server, port), socket.create_connection(("127.0.0.1", port), 30) as client:
         client.sendall(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
@@ -98,6 +115,7 @@ def test_an_unknown_request_waits_for_its_answer():
             st.tuples(st.just("asim_route"), numbers, numbers, large, st.integers(0, 5)),
             st.tuples(st.just("asim_program"), numbers, numbers, programs),
             st.tuples(st.just("asim_entry"), numbers, numbers, keys),
+            st.tuples(st.just("asim_mount"), numbers, large, large, numbers, programs, numbers, keys),
             st.tuples(st.just("asim_forget"), keys),
             st.tuples(st.just("asim_turn"), numbers, numbers),
             st.tuples(st.just("asim_route_end"), numbers),
@@ -142,6 +160,7 @@ def test_null_is_refused_and_freed():
     assert library.asim_serve(ffi.NULL, -1, 1, 1, 1) == ffi.NULL
     assert library.asim_close(ffi.NULL) == 0
     assert library.asim_route(ffi.NULL, 1, 0, 0, 0) == -1
+    assert library.asim_mount(ffi.NULL, 0, 0, 0, 0, b"", 0, 0, b"", 0) == -1
     assert library.asim_program(ffi.NULL, 0, 0, b"", 0) == 0
     assert library.asim_turn(ffi.NULL, 0, 0) == -1
     assert library.asim_count(ffi.NULL, 0) == -1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.messages import CapturedRequest
@@ -29,18 +30,41 @@ MAX_LEARNT = 10_000
 _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 
 
-class NativeTally:
+#: The forms that nearly every client sends.
+_COMMON, _HEAD = Form(), Form(head_only=True)
+
+
+@cache
+def _compiled(form: Form) -> tuple[tuple[Form, bool], ...]:
+    """Return the one form of a route that has one: the same object for all routes."""
+    return ((form, True),)
+
+
+class NativeRoute:
     """
-    The counters of a route in the library, which answers its plain requests.
+    A route in the library: the tally of what it answers there, and how it is reached.
 
-    The route ends there with the last reference to this: until then somebody may be reading them.
+    One object for both, and small ones in it: a suite with many routes pays for each by every collection of garbage.
+    The route ends there with the last reference to this: until then somebody may be reading its counters.
+
+    Attributes:
+        forms: The forms that were compiled, and whether requests of each can be answered there.
+
+        keys: What leads to it, method and path as they are received, with the number of the entry, which is the same
+            when a key was taken out and comes back.
     """
 
-    __slots__ = ("_call", "_route")
+    __slots__ = ("_call", "forms", "keys", "number")
 
-    def __init__(self, call: Any, route: int) -> None:
+    def __init__(self, call: Any, number: int, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
         self._call = call
-        self._route = route
+        self.number = number
+        self.forms = forms
+        self.keys: tuple[tuple[bytes, int], ...] = ()
+
+    def entry(self, key: bytes) -> int | None:
+        """Return the number of the entry of a key, None if this one never led here."""
+        return next((number for known, number in self.keys if known == key), None)
 
     @property
     def calls(self) -> int:
@@ -61,24 +85,11 @@ class NativeTally:
         return self._turn(3)
 
     def _turn(self, what: int) -> int:
-        return int(self._call("asim_turn", self._route, what))
+        return int(self._call("asim_turn", self.number, what))
 
     def __del__(self) -> None:
         if not self._call.is_forked:
-            self._call("asim_route_end", self._route)
-
-
-class _Compiled:
-    """A route in the library: its number there, the forms that were compiled, the keys that may lead to it."""
-
-    __slots__ = ("forms", "keys", "number")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        # Whether requests of that form can be answered there.
-        self.forms: dict[Form, bool] = {}
-        # With the number of the entry, which is the same when a key was taken out and comes back.
-        self.keys: dict[bytes, int] = {}
+            self._call("asim_route_end", self.number)
 
 
 class FastPath:
@@ -102,8 +113,8 @@ class FastPath:
         self._numbers = itertools.count()
         # Entries that no request will have any more, but perhaps one that the library has still to tell of.
         self._retired: list[int] = []
-        self._compiled: dict[MountedRoute, _Compiled] = {}
-        self._keys_of_path: dict[str, set[bytes]] = {}
+        self._compiled: dict[MountedRoute, NativeRoute] = {}
+        self._keys_of_path: dict[str, tuple[bytes, ...]] = {}
         self._learnt = 0
         self._suspended = False
 
@@ -119,27 +130,28 @@ class FastPath:
         for key in self._keys_of_path.pop(path, ()):
             self._call_with_bytes("asim_forget", key)
         if not self._suspended and pattern.method != "*" and not pattern.conditions and _PLAIN_PATH.fullmatch(path):
-            self._put_in(pattern.method, path, path, Form(head_only=pattern.method == "HEAD"))
+            self._put_in(pattern.method, path, path, _HEAD if pattern.method == "HEAD" else _COMMON)
 
     def changed(self, mounted: MountedRoute) -> None:
         """Take out a route for good: something goes wrong with it, or its requests wait."""
         compiled = self._compiled.get(mounted)
-        for key in compiled.keys if compiled is not None else ():
+        for key, _ in compiled.keys if compiled is not None else ():
             self._call_with_bytes("asim_forget", key)
 
     def unmounted(self, mounted: MountedRoute) -> None:
         """Take out a route with everything that was compiled of it; its counters go on in Python."""
         self.changed(mounted)
-        compiled = self._compiled.pop(mounted, None)
-        if compiled is None:
+        there = self._compiled.pop(mounted, None)
+        if there is None:
             return
-        mounted.tally = LocalTally(mounted.tally.calls, mounted.tally.position)
-        self._retired += compiled.keys.values()
-        for key, number in compiled.keys.items():
+        mounted.tally = LocalTally(there.calls, there.position)
+        for key, number in there.keys:
+            self._retired.append(number)
             path = self.entries[number][1]
-            keys = self._keys_of_path.get(path, set())
-            keys.discard(key)
-            if not keys:
+            keys = tuple(each for each in self._keys_of_path.get(path, ()) if each != key)
+            if keys:
+                self._keys_of_path[path] = keys
+            else:
                 self._keys_of_path.pop(path, None)
 
     def suspend(self) -> None:
@@ -182,30 +194,51 @@ class FastPath:
         winner = self._simulation.routes.find_plain(method, path)
         if winner is None or not winner.is_undisturbed:
             return
-        compiled = self._compiled.get(winner)
-        if compiled is None:
-            compiled = self._compiled[winner] = self._add_route(winner)
-        if form not in compiled.forms:
-            compiled.forms[form] = self._compile(winner, compiled.number, form)
         key = f"{method} {raw_path}".encode()
-        if compiled.forms[form]:
-            number = compiled.keys.get(key)
-            if number is None:
-                number = compiled.keys[key] = next(self._numbers)
-                self.entries[number] = method, path, winner
-            self._call_with_bytes("asim_entry", key, number, compiled.number)
-            self._keys_of_path.setdefault(path, set()).add(key)
+        known = self._compiled.get(winner)
+        number = known.entry(key) if known is not None else None
+        if number is None:
+            number = next(self._numbers)
+        there = self._add_at_once(winner, form, key, number) if known is None else None
+        if there is None:
+            there = known or self._add(winner)
+            if not self._answers(winner, there, form):
+                return
+            self._call_with_bytes("asim_entry", key, number, there.number)
+        if number not in self.entries:
+            self.entries[number] = method, path, winner
+            there.keys += ((key, number),)
+        keys = self._keys_of_path.get(path, ())
+        if key not in keys:
+            self._keys_of_path[path] = (*keys, key)
 
-    def _add_route(self, mounted: MountedRoute) -> _Compiled:
+    def _add_at_once(self, mounted: MountedRoute, form: Form, key: bytes, entry: int) -> NativeRoute | None:
+        """Add a route of one plain answer together with its first key; None if it is not such a route."""
+        answers, tally = mounted.route.answers, mounted.tally
+        actions = plain_answers(mounted.route, form) if len(answers.items) == 1 else None
+        if actions is None:
+            return None
+        # One call instead of three: for a suite that registers much, calls are what registering costs.
+        steps, counts = program(actions[0]), (_THEN[answers.then], tally.calls, tally.position)
+        number = self._call("asim_mount", *counts, form_bits(form), steps, len(steps), entry, key, len(key))
+        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number, _compiled(form))
+        return there
+
+    def _add(self, mounted: MountedRoute) -> NativeRoute:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        mounted.tally = NativeTally(self._call, number)
-        return _Compiled(number)
+        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number)
+        return there
 
-    def _compile(self, mounted: MountedRoute, number: int, form: Form) -> bool:
+    def _answers(self, mounted: MountedRoute, there: NativeRoute, form: Form) -> bool:
+        """Return whether requests of that form can be answered there, compiling what they get."""
+        for known, answered in there.forms:
+            if known == form:
+                return answered
         answers = plain_answers(mounted.route, form)
         for actions in answers or ():
-            self._call_with_bytes("asim_program", program(actions), number, form_bits(form))
+            self._call_with_bytes("asim_program", program(actions), there.number, form_bits(form))
+        there.forms += ((form, answers is not None),)
         return answers is not None
 
     def _take_out_all(self) -> None:

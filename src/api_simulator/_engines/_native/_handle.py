@@ -42,7 +42,7 @@ class Handle:
         Raises:
             ServerStateError: In a child made by ``fork()``.
         """
-        if self.is_forked:
+        if os.getpid() != self._pid:
             raise ServerStateError(
                 f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): "
                 "fork() does not copy the threads that serve; start a server in the child, "

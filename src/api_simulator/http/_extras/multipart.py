@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +10,7 @@ from api_simulator._core.body_conditions import CheckedBody
 from api_simulator._core.conditions import Condition
 from api_simulator._core.differences import brief
 from api_simulator._core.messages import CapturedRequest
+from api_simulator._core.values import dataclass
 from api_simulator.errors import BodyError
 from api_simulator.http._extras import library
 
