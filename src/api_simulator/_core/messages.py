@@ -235,7 +235,7 @@ class CapturedRequest(Mapping[str, Any]):
         self.method = method
         self.raw_target = raw_target
         raw_path, _, self.query_string = _origin_form(raw_target).partition("?")
-        self.path = decode_path(raw_path)
+        self.path = decode_path(raw_path) if "%" in raw_path else raw_path
         self._raw_headers = () if raw_headers is None and raw_head is None else raw_headers
         self.raw_body = raw_body
         self.http_version = http_version

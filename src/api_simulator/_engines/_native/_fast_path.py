@@ -9,6 +9,7 @@ a decision takes the entries concerned out again, so the table is never ahead of
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from api_simulator._core.messages import CapturedRequest
@@ -30,32 +31,34 @@ _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 class NativeTally:
     """The counters of a route in the library, which answers its plain requests."""
 
-    __slots__ = ("_call", "_route")
+    __slots__ = ("_route", "_turn")
 
-    def __init__(self, call: Any, route: int) -> None:
-        self._call = call
+    def __init__(self, turn: Callable[[int, int], int], route: int) -> None:
+        self._turn = turn
         self._route = route
 
     @property
     def calls(self) -> int:
         """How many requests it answered."""
-        return self._turn(0)
+        return self._turn(self._route, 0)
 
     @property
     def position(self) -> int:
         """How many of its answers were used."""
-        return self._turn(1)
+        return self._turn(self._route, 1)
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""
-        return self._turn(2)
+        return self._turn(self._route, 2)
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
-        return self._turn(3)
+        return self._turn(self._route, 3)
 
-    def _turn(self, what: int) -> int:
-        return int(self._call("asim_turn", self._route, what))
+    def take_turn(self) -> int:
+        """Count a request and use up an answer; return its place, from 0."""
+        self._turn(self._route, 2)
+        return self._turn(self._route, 3)
 
 
 class _Compiled:
@@ -162,7 +165,7 @@ class FastPath:
     def _add_route(self, mounted: MountedRoute) -> _Compiled:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        mounted.tally = NativeTally(self._call, number)
+        mounted.tally = NativeTally(self._call.turn, number)
         return _Compiled(number)
 
     def _compile(self, mounted: MountedRoute, number: int, form: Form) -> bool:

@@ -22,13 +22,16 @@ class Handle:
         server: What ``asim_serve`` returned.
     """
 
-    __slots__ = ("_library", "_pid", "_server", "ffi", "null")
+    __slots__ = ("_data", "_drain", "_library", "_pid", "_server", "_size", "_turn", "ffi", "null")
 
     def __init__(self, server: Any) -> None:
         self.ffi, self._library = _library.load()
         self.null = self.ffi.NULL
         self._pid = os.getpid()
         self._server = server
+        # Found, and given places for what they return, once: these two are called for each request without a socket.
+        self._turn, self._drain = self._library.asim_turn, self._library.asim_drain
+        self._data, self._size = self.ffi.new("const uint8_t **"), self.ffi.new("size_t *")
 
     @property
     def is_forked(self) -> bool:
@@ -42,24 +45,35 @@ class Handle:
         Raises:
             ServerStateError: In a child made by ``fork()``.
         """
-        if self.is_forked:
-            raise ServerStateError(
-                f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): "
-                "fork() does not copy the threads that serve; start a server in the child, "
-                "ask the parent's from the parent, or let multiprocessing start children by 'spawn'"
-            )
+        if os.getpid() != self._pid:
+            raise self._forked()
         return getattr(self._library, name)(self._server, *arguments)
 
+    def turn(self, route: int, what: int) -> int:
+        """Read or use a route's counters: the calls 0, the position 1; count a call 2, take an answer 3."""
+        if os.getpid() != self._pid:
+            raise self._forked()
+        value: int = self._turn(self._server, route, what)
+        return value
+
     def drain(self) -> bytes | None:
-        """Take the oldest part of what happened, None if there is nothing."""
-        data, size = self.ffi.new("const uint8_t **"), self.ffi.new("size_t *")
-        segment = self("asim_drain", data, size)
-        if segment == self.null:
+        """Take the oldest part of what happened, None if there is nothing; called by one thread at a time."""
+        if os.getpid() != self._pid:
+            raise self._forked()
+        segment = self._drain(self._server, self._data, self._size)
+        if not segment:
             return None
         try:
-            return bytes(self.ffi.buffer(data[0], size[0]))
+            return bytes(self.ffi.buffer(self._data[0], self._size[0]))
         finally:
             self._library.asim_segment_free(segment)
+
+    def _forked(self) -> ServerStateError:
+        return ServerStateError(
+            f"this server was started in process {self._pid}, and this is a fork of it ({os.getpid()}): "
+            "fork() does not copy the threads that serve; start a server in the child, "
+            "ask the parent's from the parent, or let multiprocessing start children by 'spawn'"
+        )
 
     def __del__(self) -> None:
         if not self.is_forked:
