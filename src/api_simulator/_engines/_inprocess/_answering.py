@@ -17,6 +17,7 @@ from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Connection, Pool
 from api_simulator._engines._inprocess._limited_pool import LimitedPool
 from api_simulator._engines._inprocess._reply import READ_BYTES, Head, Reply, asking_parser, head_of
+from api_simulator._engines._inprocess._upload import WIRE_BYTES, Upload, times_of_upload
 from api_simulator._engines._libraries import Library, library_of
 
 # RFC 9110, section 5: what h11 lets a client send.
@@ -90,10 +91,34 @@ def _begun(
     return captured, decision
 
 
+def _upload(
+    pool: Pool, connection: Connection, request: Any, body: bytes, early: tuple[CapturedRequest, Decision] | None
+) -> Upload:
+    simulation = pool.serving.simulation
+    patience_s = _patience_s(request, "write")
+    now_ns = pool.serving.sleeper.clock.now_ns()
+    if early is not None:
+        fails_ns = None if patience_s is None else now_ns + int(patience_s * 1e9)
+        # Nothing is read until the answer is out. A client that leaves before is noted with the answer.
+        return Upload(None, fails_ns, lambda: simulation.body_arrived(early[0], body), lambda: None)
+    ends_ns, fails_ns = times_of_upload(
+        len(body),
+        now_ns=now_ns,
+        reads_ns=pool.serving.reads_ns(connection),
+        bytes_per_s=simulation.upload_bytes_per_s,
+        patience_s=patience_s,
+    )
+    return Upload(ends_ns, fails_ns, lambda: None, lambda: _note_broken_body(pool, connection, request))
+
+
 def _left_inside_body(pool: Pool, connection: Connection, request: Any) -> None:
+    _note_broken_body(pool, connection, request)
+    pool.end(connection)
+
+
+def _note_broken_body(pool: Pool, connection: Connection, request: Any) -> None:
     start = f"{request.method} {_target(request)}".encode()
     pool.serving.simulation.receive_malformed(start, "the client went away inside the body", connection.number)
-    pool.end(connection)
 
 
 def _ask(
@@ -110,8 +135,12 @@ def _ask(
     is_good, keep_alive = _looked_at(headers, body)
     try:
         parser = None if is_good else _parser(library, request, body)
+        upload = None
+        if len(body) > WIRE_BYTES and (early is not None or serving.reads_slowly(connection)):
+            upload = _upload(pool, connection, request, body, early)
         if early is not None:
-            simulation.body_arrived(early[0], body)
+            if upload is None:
+                simulation.body_arrived(early[0], body)
             exchange = serving.begin(*early, due_ns=early[0].received_ns)
         elif serving.reads_slowly(connection):
             exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
@@ -130,7 +159,7 @@ def _ask(
     except BaseException:
         pool.end(connection)
         raise
-    return Reply(library, parser, exchange, connection, pool, serving.sleeper, _patience_s(request, "read"))
+    return Reply(library, parser, exchange, connection, pool, serving.sleeper, _patience_s(request, "read"), upload)
 
 
 def _parser(library: Library, request: Any, body: bytes) -> h11.Connection:

@@ -1,0 +1,42 @@
+"""
+The libraries whose clients the tests use, as far as they are installed.
+
+The suite runs with only one of httpx2 and httpx, and with neither (``make onelibrary``): a test that touches a library
+which is not there is skipped, and says so. ``either`` is for tests to which it does not matter which one it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+
+class _Missing:
+    """Stands for a library that is not installed."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        pytest.skip(f"needs {self.__name__}, which is not installed", allow_module_level=True)
+
+
+def _found(name: str) -> Any:
+    return _Missing(name) if importlib.util.find_spec(name) is None else importlib.import_module(name)
+
+
+if TYPE_CHECKING:
+    import httpx as httpx
+    import httpx2 as either
+    import httpx2 as httpx2
+else:
+    httpx2, httpx = _found("httpx2"), _found("httpx")
+    either = next((each for each in (httpx2, httpx) if not isinstance(each, _Missing)), _Missing("httpx2 or httpx"))
+
+#: In the order of the field; a test with none of them is skipped.
+INSTALLED_LIBRARIES: list[Any] = [each for each in (httpx2, httpx) if not isinstance(each, _Missing)]
