@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,11 +33,29 @@ def _found(name: str) -> Any:
 
 if TYPE_CHECKING:
     import httpx as httpx
-    import httpx2 as either
     import httpx2 as httpx2
+
+    either = httpx2
 else:
     httpx2, httpx = _found("httpx2"), _found("httpx")
     either = next((each for each in (httpx2, httpx) if not isinstance(each, _Missing)), _Missing("httpx2 or httpx"))
 
-#: In the order of the field; a test with none of them is skipped.
-INSTALLED_LIBRARIES: list[Any] = [each for each in (httpx2, httpx) if not isinstance(each, _Missing)]
+#: What may be missing because it needs one of the two, or comes with them: modules of tests that import it are skipped.
+OPTIONAL = frozenset(
+    {"anthropic", "claude_agent_sdk", "fastmcp", "httpx", "httpx2", "mcp", "openai", "pytest_httpx", "respx"}
+)
+
+
+def missing_of(program: str) -> str | None:
+    """Return the first optional package that the text of a *program* imports and that is not installed."""
+    for name in re.findall(r"^\s*(?:import|from) (\w+)", program, re.MULTILINE):
+        if name in OPTIONAL and importlib.util.find_spec(name) is None:
+            return str(name)
+    return None
+
+
+def skip_without_imports_of(program: str) -> None:
+    """Skip a test that is to run *program*, if that imports an optional package which is not installed."""
+    missing = missing_of(program)
+    if missing is not None:
+        pytest.skip(f"needs {missing}, which is not installed")

@@ -12,12 +12,11 @@ import urllib.error
 import urllib.request
 
 import aiohttp
-import httpx
-import httpx2
 import pytest
 
 from api_simulator.errors import EscapedRequestError, OptionError, SpecError, VerificationError
 from api_simulator.http import MockHttpServer, ResponseSpec, chunks
+from tests.libraries import httpx, httpx2
 
 PATIENCE_S = 30.0
 LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])

@@ -7,8 +7,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-import httpx
-import httpx2
 import pytest
 
 from api_simulator.http import MockHttpServer
@@ -16,6 +14,7 @@ from tests.clients.blocking import HttpClientClient, HttpxClient, RequestsClient
 from tests.clients.client import Client
 from tests.clients.curl import CurlClient
 from tests.clients.on_loops import AiohttpClient, AsyncHttpxClient
+from tests.libraries import httpx, httpx2
 
 CLIENTS: dict[str, Callable[[str], Client]] = {
     "httpx2": lambda url: HttpxClient(url, httpx2),

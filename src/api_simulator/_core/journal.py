@@ -76,7 +76,8 @@ class Journal:
             self._pairs[pair] = 1
         else:
             self._pairs_complete = False
-        self.wake_waiters()
+        if self._waiters:
+            self.changed.notify_all()
 
     def count_dropped(self, method: str, path: str, count: int) -> None:
         """Count requests that were dropped before they got here; called with :attr:`changed` held."""

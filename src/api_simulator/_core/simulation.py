@@ -260,7 +260,8 @@ class Simulation:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
         self.journal.wake_waiters()
-        self.ended(request)
+        if self.listeners:
+            self._tell(request)
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""

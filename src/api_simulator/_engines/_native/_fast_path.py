@@ -9,13 +9,13 @@ a decision takes the entries concerned out again, so the table is never ahead of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.plain import Form, form_of, plain_answers
 from api_simulator._core.simulation import Simulation
+from api_simulator._engines._native._handle import Handle
 from api_simulator._engines._native._programs import form_bits, program
 
 if TYPE_CHECKING:
@@ -31,34 +31,33 @@ _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 class NativeTally:
     """The counters of a route in the library, which answers its plain requests."""
 
-    __slots__ = ("_route", "_turn")
+    __slots__ = ("_handle", "_route")
 
-    def __init__(self, turn: Callable[[int, int], int], route: int) -> None:
-        self._turn = turn
+    def __init__(self, handle: Handle, route: int) -> None:
+        self._handle = handle
         self._route = route
 
     @property
     def calls(self) -> int:
         """How many requests it answered."""
-        return self._turn(self._route, 0)
+        return self._handle.turn(self._route, 0)
 
     @property
     def position(self) -> int:
         """How many of its answers were used."""
-        return self._turn(self._route, 1)
+        return self._handle.turn(self._route, 1)
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""
-        return self._turn(self._route, 2)
+        return self._handle.turn(self._route, 2)
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
-        return self._turn(self._route, 3)
+        return self._handle.turn(self._route, 3)
 
     def take_turn(self) -> int:
         """Count a request and use up an answer; return its place, from 0."""
-        self._turn(self._route, 2)
-        return self._turn(self._route, 3)
+        return self._handle.turn(self._route, 2, 3)
 
 
 class _Compiled:
@@ -83,7 +82,7 @@ class FastPath:
         call: Calls a function of the library on the server.
     """
 
-    def __init__(self, simulation: Simulation, call: Any) -> None:
+    def __init__(self, simulation: Simulation, call: Handle) -> None:
         self._simulation = simulation
         self._call = call
         self._forget()
@@ -165,7 +164,7 @@ class FastPath:
     def _add_route(self, mounted: MountedRoute) -> _Compiled:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        mounted.tally = NativeTally(self._call.turn, number)
+        mounted.tally = NativeTally(self._call, number)
         return _Compiled(number)
 
     def _compile(self, mounted: MountedRoute, number: int, form: Form) -> bool:

@@ -49,11 +49,20 @@ class Handle:
             raise self._forked()
         return getattr(self._library, name)(self._server, *arguments)
 
-    def turn(self, route: int, what: int) -> int:
-        """Read or use a route's counters: the calls 0, the position 1; count a call 2, take an answer 3."""
+    def turn(self, route: int, *what: int) -> int:
+        """
+        Read or use a route's counters, and return the last one's value.
+
+        Args:
+            route: Its number.
+
+            what: 0 reads the calls, 1 the position; 2 counts a call, 3 takes an answer.
+        """
         if os.getpid() != self._pid:
             raise self._forked()
-        value: int = self._turn(self._server, route, what)
+        value = -1
+        for each in what:
+            value = self._turn(self._server, route, each)
         return value
 
     def drain(self) -> bytes | None:
