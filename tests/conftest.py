@@ -19,9 +19,12 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    """Skip a module that imports an optional package which is not installed, and say so."""
+    """Skip a module that imports an optional package which is not installed."""
     report = yield
-    error = report.call.excinfo.value.__cause__ if report.failed and report.call.excinfo is not None else None
+    error = report.call.excinfo.value if report.failed and report.call.excinfo is not None else None
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        # pytest's own errors stand around it.
+        error = error.__cause__
     if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL:
         report.outcome = "skipped"
         report.longrepr = (str(collector.path), 0, f"Skipped: needs {error.name}, which is not installed")

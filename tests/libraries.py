@@ -40,6 +40,15 @@ else:
     httpx2, httpx = _found("httpx2"), _found("httpx")
     either = next((each for each in (httpx2, httpx) if not isinstance(each, _Missing)), _Missing("httpx2 or httpx"))
 
+#: On what uses their clients, or the engine for them, without naming one.
+needs_either = pytest.mark.skipif(isinstance(either, _Missing), reason="needs httpx2 or httpx; neither is installed")
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Return a mark that skips a test where that library is not installed."""
+    return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"needs {name}, which is not installed")
+
+
 #: What may be missing because it needs one of the two, or comes with them: modules of tests that import it are skipped.
 OPTIONAL = frozenset(
     {"anthropic", "claude_agent_sdk", "fastmcp", "httpx", "httpx2", "mcp", "openai", "pytest_httpx", "respx"}

@@ -16,6 +16,7 @@ from api_simulator.services.anthropic._limits import Limits
 from api_simulator.services.anthropic._pace import grouped
 from api_simulator.services.anthropic._tokens import count, pieces
 from tests.libraries import either as httpx
+from tests.libraries import needs_either
 
 FIELDS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 GOOD: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
@@ -218,6 +219,7 @@ def test_the_last_turn_repeats(service):
     assert post(service, {**GOOD, "messages": messages}).json()["content"][0]["name"] == "g"
 
 
+@needs_either
 def test_conversations_at_the_same_time_do_not_disturb_each_other(service):
     service.answer_with(lambda request: f"to {request.prompt}")
     answers = {}
