@@ -11,7 +11,8 @@ UV ?= uv
 python := .venv/bin/python
 ready := .venv/.ready
 
-.PHONY: help demo native test check bench campaign-recorder soak soakservices fuzz fuzznative leaks peers typescript wheel wheeltest lowest oldsdk lock clean
+.PHONY: help demo native test check bench campaign-recorder soak soakservices fuzz fuzznative leaks peers typescript wheel wheeltest lowest oldsdk \
+	onelibrary lock clean
 
 help: ## show this list
 	@echo "make <target>, where target is one of"
@@ -82,6 +83,23 @@ soakservices: .venv-bench/.ready ## ten minutes of load on a fake service: does 
 oldsdk: .venv-oldsdk/.ready ## run the tour of the fake Anthropic API with the SDK's last 0.x line
 	@.venv-oldsdk/bin/python -m pytest tests/services/test_anthropic_sdk.py $(PYTEST_ARGS)
 
+# What touches HTTP. Each environment has all pinned packages but the libraries that its user has not, and what needs those.
+WITH_CLIENTS := $(addprefix tests/,_engines clients conformance http virtual_time plugin services docs examples mcp)
+
+onelibrary: .venv-httpx/.ready .venv-httpx2/.ready .venv-neither/.ready native ## run what touches HTTP with only httpx, only httpx2, and neither
+	@for one in httpx httpx2 neither; do \
+		echo "with $$one:" && .venv-$$one/bin/python -m pytest -q -n 2 $(WITH_CLIENTS) $(PYTEST_ARGS) || exit 1; \
+	done
+
+.venv-httpx/.ready: left_out := httpx2
+.venv-httpx2/.ready: left_out := httpx
+.venv-neither/.ready: left_out := httpx2 httpx
+
+.venv-httpx/.ready .venv-httpx2/.ready .venv-neither/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh tools/leave_out.py
+	@sh tools/make_venv.sh $(@D) $< "$(PYTHON)"
+	@$(@D)/bin/python tools/leave_out.py $(left_out)
+	@touch $@
+
 # Several targets of one rule would run it several times in parallel makes; a stamp per environment does not.
 .venv/.ready: requirements/dev.txt pyproject.toml hatch_build.py tools/make_venv.sh
 .venv-fuzz/.ready: requirements/fuzz.txt pyproject.toml hatch_build.py tools/make_venv.sh
@@ -100,6 +118,7 @@ lock: ## pin requirements/*.txt again; UPGRADE=1 takes newer versions
 
 clean: ## remove everything that was made: environments, caches, builds
 	rm -rf src/api_simulator/_native_bin
-	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk .node build dist htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench .venv-fuzz .venv-lowest .venv-oldsdk .venv-httpx .venv-httpx2 .venv-neither
+	rm -rf .node build dist htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis crates/target
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

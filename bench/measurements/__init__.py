@@ -19,6 +19,7 @@ NAMES = (
     "matching",
     "stream_pacing",
     "in_process",
+    "virtual_time",
     "flat_memory",
     "unmatched",
     "native_latency",

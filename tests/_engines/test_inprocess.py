@@ -6,12 +6,11 @@ import threading
 import time
 
 import anyio
-import httpx
-import httpx2
 import pytest
 
 from api_simulator.errors import ServerStateError
 from api_simulator.http import MockHttpServer, ResponseSpec, sse, stream
+from tests.libraries import httpx, httpx2
 
 PATIENCE_S = 30.0
 LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])

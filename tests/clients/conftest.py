@@ -7,8 +7,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-import httpx
-import httpx2
 import pytest
 
 from api_simulator.http import MockHttpServer
@@ -16,6 +14,7 @@ from tests.clients.blocking import HttpClientClient, HttpxClient, RequestsClient
 from tests.clients.client import Client
 from tests.clients.curl import CurlClient
 from tests.clients.on_loops import AiohttpClient, AsyncHttpxClient
+from tests.libraries import httpx, httpx2, needs
 
 CLIENTS: dict[str, Callable[[str], Client]] = {
     "httpx2": lambda url: HttpxClient(url, httpx2),
@@ -34,7 +33,9 @@ CLIENTS: dict[str, Callable[[str], Client]] = {
 
 def _with_parity(name: str) -> object:
     """Let a client that needs no socket make each claim on both transports, which must tell one story."""
-    return pytest.param(name, marks=pytest.mark.api_simulator(parity=True)) if name.startswith("httpx") else name
+    if not name.startswith("httpx"):
+        return name
+    return pytest.param(name, marks=[pytest.mark.api_simulator(parity=True), needs(name.partition("-")[0])])
 
 
 @pytest.fixture(params=map(_with_parity, CLIENTS))

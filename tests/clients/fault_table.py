@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import aiohttp
-import httpx
-import httpx2
 import requests
 
 from api_simulator.http import (
@@ -36,6 +34,7 @@ from api_simulator.http import (
     wrong_length,
 )
 from tests.conformance.raw import call
+from tests.libraries import httpx, httpx2
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- table: python -m tests.clients.fault_table -->", "<!-- end of table -->"

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import httpx2
-
 from api_simulator.http import MockHttpServer
 from tests.conformance.in_process import connect
+from tests.libraries import either as httpx
 
 #: Longer than any machine takes for what must happen; reached only when a claim is false.
 PATIENCE_S = 30.0
@@ -21,7 +20,7 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Call:
-    """A request to be sent: method, target, and what ``httpx2.Client.request`` takes besides."""
+    """A request to be sent: method, target, and what ``httpx.Client.request`` takes besides."""
 
     method: str
     target: str
@@ -36,10 +35,10 @@ def post(target: str = "/", **options: Any) -> Call:
     return Call("POST", target, options)
 
 
-def ask(server: MockHttpServer, *calls: Call | str) -> list[httpx2.Response]:
+def ask(server: MockHttpServer, *calls: Call | str) -> list[httpx.Response]:
     """Send *calls* (a target alone is a GET) one after the other on one connection, and return the answers."""
     # The environment stays out of it: a developer's proxy is not what is tested.
-    with httpx2.Client(base_url=server.url, trust_env=False, timeout=PATIENCE_S) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE_S) as client:
         whole = [get(call) if isinstance(call, str) else call for call in calls]
         return [client.request(call.method, call.target, **call.options) for call in whole]
 

@@ -36,7 +36,8 @@ class InProcessSocket:
         self._serving = serving
         self._patience_s = patience_s
         self._pool = Pool(serving)
-        self._connection = self._pool.take()
+        # Of as many as there may be: never None.
+        self._connection = serving.connect()
         self._parser = h11.Connection(h11.SERVER)
         self._head: Any = None
         self._body = b""

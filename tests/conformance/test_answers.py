@@ -3,12 +3,12 @@
 import gzip
 import json
 
-import httpx2
 import pytest
 
 from api_simulator.http import ResponseSpec
 from tests.conformance.manifest import requirement
 from tests.conformance.raw import Wire, call
+from tests.libraries import either as httpx
 
 # Bodies
 
@@ -218,7 +218,7 @@ def test_a_client_follows_a_redirect_with_its_body(server):
     server.post("/old").redirect("/new")
     new = server.post("/new").empty()
 
-    answer = httpx2.post(server.url("/old"), content=b"payload", follow_redirects=True)
+    answer = httpx.post(server.url("/old"), content=b"payload", follow_redirects=True)
 
     assert answer.status_code == 200
     assert [request.body for request in new.requests] == [b"payload"]

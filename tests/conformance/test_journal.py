@@ -3,7 +3,6 @@
 import asyncio
 import threading
 
-import httpx2
 import pytest
 import trio
 
@@ -11,6 +10,7 @@ from api_simulator.errors import JournalOverflowError, WaitTimeoutError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from tests.conformance.asking import PATIENCE_S, Call, Wire, ask, get, post, send_raw, statuses
 from tests.conformance.manifest import requirement
+from tests.libraries import either as httpx
 
 
 def in_thread(function, *arguments):
@@ -63,7 +63,7 @@ def test_a_responder_finds_its_request_in_the_journal(server):
 
 @requirement("journal:record:order")
 def test_requests_of_all_connections_are_in_one_order(server):
-    with httpx2.Client(base_url=server.url) as one, httpx2.Client(base_url=server.url) as other:
+    with httpx.Client(base_url=server.url) as one, httpx.Client(base_url=server.url) as other:
         for place in range(6):
             (one if place % 2 else other).get(f"/{place}")
 
@@ -214,7 +214,7 @@ def test_a_reset_forgets(server):
 
 @requirement("journal:reset:connections")
 def test_a_reset_keeps_connections_open(server):
-    with httpx2.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url) as client:
         client.get("/a")
         server.reset()
         client.get("/b")
@@ -295,7 +295,7 @@ def test_waiting_on_asyncio_blocks_no_other_task(server):
     """The request waited for comes from a task of the same loop."""
 
     async def call():
-        async with httpx2.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url) as client:
             await client.get("/a")
 
     async def main():
@@ -309,7 +309,7 @@ def test_waiting_on_asyncio_blocks_no_other_task(server):
 @requirement("journal:wait:async")
 def test_waiting_on_trio_blocks_no_other_task(server):
     async def call():
-        async with httpx2.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url) as client:
             await client.get("/a")
 
     async def main():

@@ -3,13 +3,13 @@
 import json
 import re
 
-import httpx2
 import pytest
 
 from api_simulator.errors import VerificationError
 from api_simulator.http import ResponseSpec, header, json_body
 from tests.conformance.asking import Call, Wire, ask, get, post, send_raw, statuses, texts
 from tests.conformance.manifest import requirement
+from tests.libraries import either as httpx
 
 
 @requirement("route:order:last-wins")
@@ -17,7 +17,7 @@ def test_the_route_registered_last_answers(server):
     server.get("/a").text("first")
     server.get("/{name}").text("second")
 
-    assert httpx2.get(server.url("/a")).text == "second"
+    assert httpx.get(server.url("/a")).text == "second"
 
 
 @requirement("route:order:last-wins")

@@ -3,13 +3,13 @@
 import re
 import threading
 
-import httpx2
 import pytest
 
 from api_simulator.errors import NoRouteError, VerificationError
 from api_simulator.http import MockHttpServer, ResponseSpec, soft_checks
 from tests.conformance.asking import PATIENCE_S, Wire, ask, get, post
 from tests.conformance.manifest import requirement
+from tests.libraries import either as httpx
 
 
 def unmet(server):
@@ -248,7 +248,7 @@ def test_reused_connections_are_known(server):
 
 @requirement("verify:connections:open")
 def test_connections_left_open_are_found(server):
-    with httpx2.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url) as client:
         client.get("/a")
         with pytest.raises(VerificationError, match=r"at most 0 still open; found .*open=1"):
             server.assert_connections(open_at_most=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Block, blocks_of, comparable
+from tests.libraries import skip_without_imports_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,6 +39,7 @@ def test_examples_of_a_page_pass(page, tmp_path):
     if not examples:
         pytest.skip(f"{page.name} has no examples that are tests")
     for block in examples:
+        skip_without_imports_of(block.text)
         (tmp_path / f"test_line_{block.line}.py").write_text(block.text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
 
@@ -50,6 +52,7 @@ def test_examples_of_a_page_pass(page, tmp_path):
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.word == "fails"], ids=str)
 def test_example_that_fails_says_what_the_page_shows(block: Block, tmp_path):
     """The reports that the pages quote are real."""
+    skip_without_imports_of(block.text)
     (tmp_path / "test_example.py").write_text(block.text, encoding="utf-8")
 
     ran = pytest_in(tmp_path)
@@ -63,6 +66,7 @@ def test_example_that_fails_says_what_the_page_shows(block: Block, tmp_path):
     "block", [block for block in BLOCKS if block.language == "python" and not block.is_test], ids=str
 )
 def test_program_of_a_page_runs(block: Block, tmp_path):
+    skip_without_imports_of(block.text)
     (tmp_path / "program.py").write_text(block.text, encoding="utf-8")
 
     ran = run([sys.executable, "program.py"], tmp_path)

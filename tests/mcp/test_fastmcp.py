@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 fastmcp = pytest.importorskip("fastmcp", reason="needs the extra mcp")
+# Its clients are another matter: they need httpx2.
+pytest.importorskip("fastmcp.client", reason="needs the clients of fastmcp", exc_type=ImportError)
 
 from fastmcp import Client  # noqa: E402  # after the check that it is there
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport  # noqa: E402

@@ -10,6 +10,8 @@ import textwrap
 
 import pytest
 
+from tests.libraries import skip_without_imports_of
+
 #: What the tests of these suites call their servers with: one request on a connection of its own.
 WIRE = '''
 import http.client
@@ -53,6 +55,7 @@ class Suite:
     def write(self, name: str, source: str) -> None:
         """Write a file of the suite; test files get ``from wire import get, send``."""
         text = textwrap.dedent(source)
+        skip_without_imports_of(text)
         if name.startswith("test_"):
             # In place of the empty first line, so that lines are numbered as they are written.
             text = f"from wire import get, send\n{text.removeprefix(chr(10))}"

@@ -6,7 +6,7 @@ pytest_plugins = ["pytester"]
 
 EVERYTHING = """
 import aiohttp
-import httpx
+from tests.libraries import httpx
 import pytest
 import requests
 import respx

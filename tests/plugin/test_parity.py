@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from api_simulator._engines.base import open_engine
+from tests.libraries import needs_either
 
 SOCKET_ENGINE = open_engine("auto").name
 pytest_plugins = ["pytester"]
+pytestmark = needs_either
 
 PARITY = "import httpx2, pytest, urllib.request\n@pytest.mark.api_simulator(parity=True)\n"
 
@@ -193,3 +195,33 @@ def anyio_backend(request):
     )
 
     done.assert_outcomes(passed=2)
+
+
+VIRTUAL = """
+import time
+import httpx2, pytest
+
+@pytest.mark.api_simulator(parity=True, virtual_time=True)
+def test_hours_of_retries(mock_http_server):
+    started = time.monotonic()
+    mock_http_server.get("/").json(1).fail(times=3, status=503)
+    with httpx2.Client(base_url=mock_http_server.url) as client:
+        while client.get("/").is_error:
+            time.sleep(3600)
+    received = [request.received_ns for request in mock_http_server.get_requests()]
+    assert [(later - earlier) // 10**9 for earlier, later in zip(received, received[1:])] == [3600] * 3
+    assert time.monotonic() - started == 3 * 3600
+    {more}
+"""
+
+
+def test_hours_of_virtual_time_are_the_same_story_on_both(suite):
+    run(suite, VIRTUAL.format(more="")).assert_outcomes(passed=1)
+
+
+def test_a_report_in_virtual_time_names_the_engine_that_served(suite):
+    """The native engine has no virtual time, so that another serves the socket."""
+    done = run(suite, VIRTUAL.format(more="assert mock_http_server.engine != 'inprocess'"))
+
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["  call: passed on a socket (aiohttp), failed by AssertionError in the process"])

@@ -8,7 +8,6 @@ import threading
 import time
 from typing import Any
 
-import httpx2
 import pytest
 
 from api_simulator.errors import OptionError
@@ -16,6 +15,8 @@ from api_simulator.services.anthropic._content import Message, Text, ToolUse
 from api_simulator.services.anthropic._limits import Limits
 from api_simulator.services.anthropic._pace import grouped
 from api_simulator.services.anthropic._tokens import count, pieces
+from tests.libraries import either as httpx
+from tests.libraries import needs_either
 
 FIELDS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 GOOD: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
@@ -28,7 +29,7 @@ def service(fake_service):
 
 def post(service, body, path="/v1/messages", **fields):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx2.post(f"{service.url}{path}", content=content, headers={**FIELDS, **fields}, timeout=30)
+    return httpx.post(f"{service.url}{path}", content=content, headers={**FIELDS, **fields}, timeout=30)
 
 
 def user(*blocks):
@@ -108,7 +109,7 @@ def test_a_beta_may_bring_fields_that_are_not_known(service):
 def test_the_fields_that_every_request_needs(service, missing, status, message):
     fields = {name: value for name, value in FIELDS.items() if name != missing}
 
-    answer = httpx2.post(f"{service.url}/v1/messages", json=GOOD, headers=fields)
+    answer = httpx.post(f"{service.url}/v1/messages", json=GOOD, headers=fields)
 
     assert (answer.status_code, message in answer.json()["error"]["message"]) == (status, True)
 
@@ -180,7 +181,7 @@ def test_the_first_token_comes_before_the_last_is_due(fake_service):
     service = fake_service("anthropic", tokens_per_s=0.01)
     service.on_prompt("hi").text("one two three")
 
-    with httpx2.stream(
+    with httpx.stream(
         "POST", f"{service.url}/v1/messages", json={**GOOD, "stream": True}, headers=FIELDS, timeout=30
     ) as answer:
         first = next(answer.iter_raw())
@@ -218,6 +219,7 @@ def test_the_last_turn_repeats(service):
     assert post(service, {**GOOD, "messages": messages}).json()["content"][0]["name"] == "g"
 
 
+@needs_either
 def test_conversations_at_the_same_time_do_not_disturb_each_other(service):
     service.answer_with(lambda request: f"to {request.prompt}")
     answers = {}

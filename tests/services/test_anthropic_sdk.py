@@ -11,8 +11,9 @@ import json
 import pytest
 
 anthropic = pytest.importorskip("anthropic", reason="the package anthropic is not installed")
-import httpx2  # noqa: E402  # in both environments; the SDK itself may be on another library
 from pydantic import BaseModel  # noqa: E402
+
+from tests.libraries import either as httpx  # noqa: E402  # in both environments; the SDK itself may be on another library
 
 MODEL = "claude-sonnet-5"
 WEATHER = {
@@ -423,8 +424,8 @@ async def test_an_asynchronous_error_is_the_same(service):
 def test_paths_and_methods_that_are_not_there_get_the_apis_error(service):
     fields = {"x-api-key": "key-1", "anthropic-version": "2023-06-01"}
 
-    missing = httpx2.post(f"{service.url}/v1/mesages", headers=fields)
-    wrong = httpx2.get(f"{service.url}/v1/messages", headers=fields)
+    missing = httpx.post(f"{service.url}/v1/mesages", headers=fields)
+    wrong = httpx.get(f"{service.url}/v1/messages", headers=fields)
 
     assert (missing.status_code, missing.json()["error"]["type"]) == (404, "not_found_error")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import httpx2
 import pytest
 
 from api_simulator.errors import OptionError
+from tests.libraries import either as httpx
 
 FIELDS = {"Authorization": "Bearer t", "anthropic-beta": "oauth-2025-04-20"}
 
@@ -18,7 +18,7 @@ def quota(fake_service):
 
 
 def usage(quota, **fields):
-    return httpx2.get(f"{quota.url}/api/oauth/usage", headers={**FIELDS, **fields})
+    return httpx.get(f"{quota.url}/api/oauth/usage", headers={**FIELDS, **fields})
 
 
 def test_it_begins_with_two_empty_windows(quota):
@@ -128,8 +128,8 @@ def test_who_asks_wrongly_is_refused(fake_service, fields):
 
 @pytest.mark.api_simulator(strict=False)
 def test_other_methods_and_paths(quota):
-    assert httpx2.post(f"{quota.url}/api/oauth/usage").status_code == 405
-    assert httpx2.get(f"{quota.url}/api/oauth/profile").json()["error"]["type"] == "not_found_error"
+    assert httpx.post(f"{quota.url}/api/oauth/usage").status_code == 405
+    assert httpx.get(f"{quota.url}/api/oauth/profile").json()["error"]["type"] == "not_found_error"
 
 
 @pytest.mark.parametrize(

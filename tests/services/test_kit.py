@@ -6,7 +6,6 @@ import dataclasses
 import subprocess
 import sys
 
-import httpx2
 import pytest
 
 from api_simulator import hookspecs, plugins
@@ -14,6 +13,7 @@ from api_simulator.errors import ConformanceError, EngineUnavailableError, Optio
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.services import NoSettings, Service, service_class, service_names
 from api_simulator.testing import run_service_conformance
+from tests.libraries import either as httpx
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ def test_on_the_path_of_requests_a_plugin_that_raises_fails_the_test_and_not_the
     with plugins.registered(Raising(), "raising"), MockHttpServer(strict=False).start() as server:
         server.get("/a").json(1)
 
-        answers = [httpx2.get(server.url(path)).status_code for path in ("/a", "/nowhere", "/a")]
+        answers = [httpx.get(server.url(path)).status_code for path in ("/a", "/nowhere", "/a")]
         server.close()
         problems = [problem.text for problem in server.verdict().problems]
 
@@ -176,7 +176,7 @@ def test_a_plugin_answers_unmatched_requests_and_hears_of_each_request_once():
     with plugins.registered(plugin), MockHttpServer(strict=False, name="shop") as server:
         server.get("/a").json(1)
 
-        got = [httpx2.get(server.url(path)).status_code for path in ("/a", "/tea", "/nowhere")]
+        got = [httpx.get(server.url(path)).status_code for path in ("/a", "/tea", "/nowhere")]
         server.wait_until(lambda: len(plugin.heard) == 3, timeout_s=20)
 
     assert got == [200, 418, 404]
@@ -199,7 +199,7 @@ def test_an_engine_of_a_plugin_serves_under_its_name():
     with plugins.registered(OfferingEngines(acme="api_simulator._engines._aiohttp")), MockHttpServer("acme") as server:
         server.get("/a").json(1)
 
-        assert httpx2.get(server.url("/a")).json() == 1
+        assert httpx.get(server.url("/a")).json() == 1
 
 
 def test_an_engine_that_is_not_there_is_told_as_a_built_in_one_would_be():
@@ -216,8 +216,8 @@ def test_an_engine_that_is_not_there_is_told_as_a_built_in_one_would_be():
 def test_services_share_a_server_and_see_their_own_requests():
     with MockHttpServer() as server:
         counter, quota = Counter(server), service_class("claude_quota")(server)
-        httpx2.get(server.url("/count"))
-        httpx2.get(server.url("/api/oauth/usage"))
+        httpx.get(server.url("/count"))
+        httpx.get(server.url("/api/oauth/usage"))
 
         assert [request.path for request in counter.requests] == ["/count"]
         assert [request.path for request in quota.requests] == ["/api/oauth/usage"]
@@ -226,10 +226,10 @@ def test_services_share_a_server_and_see_their_own_requests():
 def test_a_reset_begins_anew_even_after_a_reset_of_the_server():
     with MockHttpServer() as server:
         counter = Counter(server, start=10)
-        first = httpx2.get(server.url("/count")).json()
+        first = httpx.get(server.url("/count")).json()
         server.reset()
         counter.reset()
-        again = httpx2.get(server.url("/count")).json()
+        again = httpx.get(server.url("/count")).json()
 
     assert first == again == {"count": 11}
     assert len(counter.requests) == 1

@@ -7,8 +7,6 @@ import random
 
 import anthropic
 import backoff
-import httpx
-import httpx2
 import openai
 import pytest
 import requests
@@ -19,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from api_simulator.http import MockResponseSpec
+from tests.libraries import httpx, httpx2
 from tests.virtual_time.conftest import costs_little, story_of
 
 BASE = "https://api.example.com"

@@ -11,7 +11,6 @@ import time
 from email.utils import formatdate, parsedate_to_datetime
 
 import anyio
-import httpx2
 import pytest
 import trio
 
@@ -19,6 +18,7 @@ from api_simulator._core import real_time
 from api_simulator.errors import OptionError, VirtualTimeError
 from api_simulator.http import MockHttpServer, MockResponseSpec
 from api_simulator.virtual_time import Sleep, VirtualClock
+from tests.libraries import either as httpx
 from tests.virtual_time.conftest import costs_little
 
 PATIENCE_S = 30.0
@@ -27,7 +27,7 @@ bound_before = datetime.datetime.now
 
 
 def client_of(server, **options):
-    return httpx2.Client(transport=server.transport(), base_url="https://api.example.com", **options)
+    return httpx.Client(transport=server.transport(), base_url="https://api.example.com", **options)
 
 
 # Readings
@@ -177,7 +177,7 @@ def test_a_delay_takes_its_time_and_a_clients_timeout_ends_it(clock, server):
     with client_of(server, timeout=None) as client:
         assert client.get("/").text == "late"
     assert clock.elapsed == 7200
-    with client_of(server, timeout=600) as client, pytest.raises(httpx2.ReadTimeout):
+    with client_of(server, timeout=600) as client, pytest.raises(httpx.ReadTimeout):
         client.get("/")
     assert clock.elapsed == 7800
 
@@ -235,7 +235,7 @@ def test_on_a_socket_the_servers_time_is_virtual(clock, server):
     server.post("/slow").delay(30_000).text("late")
     server.get("/events").sse("a", "b", "c", every_ms=60_000)
 
-    with httpx2.Client(base_url=server.url, timeout=PATIENCE_S) as client, costs_little(clock):
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_S) as client, costs_little(clock):
         assert client.post("/slow").text == "late"
         assert clock.elapsed == 30
         assert client.get("/events").text.count("data:") == 3
@@ -253,7 +253,7 @@ def test_a_loops_client_on_a_socket(clock, server):
     server.get("/").delay(3_000).text("late")
 
     async def main():
-        async with httpx2.AsyncClient(base_url=server.url, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             text = (await client.get("/")).text
             await asyncio.sleep(60)
             return text
@@ -267,7 +267,7 @@ def test_a_server_made_before_keeps_the_machines_time():
         assert before.simulation.clock is not clock
         assert within.simulation.clock is clock
         before.get("/").delay(20).text("ok")
-        assert httpx2.get(before.url("/"), timeout=PATIENCE_S).text == "ok"
+        assert httpx.get(before.url("/"), timeout=PATIENCE_S).text == "ok"
         assert clock.elapsed == 0
         with MockHttpServer(clock=before.simulation.clock) as told:
             assert told.simulation.clock is before.simulation.clock
@@ -277,7 +277,7 @@ def test_a_server_made_before_keeps_the_machines_time():
 def test_engines_that_go_by_it(clock, engine, chosen):
     with MockHttpServer(engine) as server:
         server.get("/").delay(60_000).text("late")
-        with httpx2.Client(base_url=server.url, timeout=None) as client:
+        with httpx.Client(base_url=server.url, timeout=None) as client:
             client.get("/")
         assert (server.engine, clock.elapsed) == (chosen, 60)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from time import sleep as sleep_bound_before
 
 import anyio
-import httpx2
 import pytest
 import tenacity
 import trio
@@ -23,6 +22,7 @@ import trio
 from api_simulator._core import real_time
 from api_simulator.errors import VirtualTimeError
 from api_simulator.http import MockResponseSpec
+from tests.libraries import either as httpx
 
 PATIENCE_S = 30.0
 #: Longer than the watcher takes to call it a wait.
@@ -117,7 +117,7 @@ def test_a_sleep_on_another_thread_is_an_error(clock):
 def test_a_client_on_another_thread_that_would_wait_is_an_error(clock, server):
     server.get("/").delay(1000).text("late")
 
-    with httpx2.Client(transport=server.transport()) as client, concurrent.futures.ThreadPoolExecutor() as threads:
+    with httpx.Client(transport=server.transport()) as client, concurrent.futures.ThreadPoolExecutor() as threads:
         future = threads.submit(client.get, "https://api.example.com/")
         with pytest.raises(VirtualTimeError, match=r"thread ThreadPoolExecutor-\S+ waits for an in-process server"):
             future.result(PATIENCE_S)
@@ -140,7 +140,7 @@ def test_a_responder_that_sleeps_is_an_error_that_says_what_to_do(clock, server)
 
     server.get("/").respond(answer)
 
-    with httpx2.Client(transport=server.transport()) as client:
+    with httpx.Client(transport=server.transport()) as client:
         client.get("https://api.example.com/")
     with pytest.raises(VirtualTimeError, match=r"thread api-simulator-responder sleeps .*test_refusals\.py"):
         clock.advance(1)
@@ -153,7 +153,7 @@ def test_a_responder_that_does_not_end_is_an_error(clock, server):
 
     endless = r"a responder or body of the server has been running for 2 s"
     with (
-        httpx2.Client(transport=server.transport(), timeout=5) as client,
+        httpx.Client(transport=server.transport(), timeout=5) as client,
         pytest.raises(VirtualTimeError, match=endless),
     ):
         client.get("https://api.example.com/")
@@ -212,5 +212,22 @@ def test_an_error_that_a_retry_swallows_comes_again(clock, server):
     def ask(client):
         return client.get("https://api.example.com/")
 
-    with httpx2.Client(transport=server.transport()) as client, pytest.raises(VirtualTimeError):
+    with httpx.Client(transport=server.transport()) as client, pytest.raises(VirtualTimeError):
         ask(client)
+
+
+def test_uvloop_is_refused_by_name_and_usable_after_that(clock):
+    """It waits by a clock of its own."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed (it is not made for Windows)")
+    before = dict(vars(uvloop.Loop))
+
+    job = asyncio.sleep(3600)
+    with pytest.raises(VirtualTimeError, match="uvloop waits by its own clock"):
+        uvloop.run(job)
+    # It was not begun, and that is no news.
+    job.close()
+    clock.stop()
+
+    assert "run_forever" not in vars(uvloop.Loop)
+    assert before.keys() - vars(uvloop.Loop).keys() == {"run_forever"}
+    assert uvloop.run(asyncio.sleep(0, "done")) == "done"

@@ -45,7 +45,9 @@ class Journal:
         self.max_entries = max_entries
         self.max_body_bytes = max_body_bytes
         self.malformed: deque[MalformedRequest] = deque(maxlen=MAX_MALFORMED)
-        self.changed = threading.Condition(threading.RLock())
+        # Taken by itself where nobody waits: a condition takes it by two calls more, for every request.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.drain = drain if drain is not None else _nothing_to_drain
         #: How many requests the engine has that were not handed over, None if that can only be found by :attr:`drain`.
         self.undrained: Callable[[], int | None] = _unknown
@@ -74,7 +76,8 @@ class Journal:
             self._pairs[pair] = 1
         else:
             self._pairs_complete = False
-        self.wake_waiters()
+        if self._waiters:
+            self.changed.notify_all()
 
     def count_dropped(self, method: str, path: str, count: int) -> None:
         """Count requests that were dropped before they got here; called with :attr:`changed` held."""

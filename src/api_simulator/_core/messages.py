@@ -235,8 +235,10 @@ class CapturedRequest(Mapping[str, Any]):
     ) -> None:
         self.method = method
         self.raw_target = raw_target
-        raw_path, _, self.query_string = _origin_form(raw_target).partition("?")
-        self.path = decode_path(raw_path)
+        raw_path, _, self.query_string = (raw_target if raw_target[:1] == "/" else _origin_form(raw_target)).partition(
+            "?"
+        )
+        self.path = decode_path(raw_path) if "%" in raw_path else raw_path
         self._raw_headers = () if raw_headers is None and raw_head is None else raw_headers
         self.raw_body = raw_body
         self.http_version = http_version

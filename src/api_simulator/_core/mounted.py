@@ -265,6 +265,9 @@ class MountedRoute(TimingChecks):
         """
         if not counted:
             return Turn(self.next_answer, Random(seed))
+        answers = self.route.answers
+        if answers.all_plain and not (self._failures or self._troubles or common):
+            return Turn(answers.at(self.tally.take_turn()), _UNUSED, self._gate)
         call = self.tally.count_call()
         random = Random(f"{seed}/{self.order}/{call}") if self._needs_random() or common else _UNUSED
         return Turn(self._take_answer(call, common, random), random, self._gate)

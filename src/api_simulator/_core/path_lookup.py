@@ -6,7 +6,6 @@ Only what is left after the looking up is matched, one route after the other: us
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from api_simulator._core.paths import PathPattern
@@ -45,22 +44,23 @@ class PathLookup:
             return self._by_first_segment.setdefault(path.first_segment, [])
         return self._anywhere
 
-    def buckets(self, path: str) -> Iterator[Bucket]:
-        """Yield every bucket that has a route which may match *path*."""
-        if path in self._literal:
-            yield self._literal[path]
+    def buckets(self, path: str) -> list[Bucket]:
+        """Return every bucket that has a route which may match *path*."""
+        literal = self._literal.get(path)
+        found = [] if literal is None else [literal]
         if self._by_segments:
             segments = path.split("/")
             for places, by_places in self._by_segments.get(len(segments), {}).items():
                 bucket = by_places.get(_fixed(segments, places))
                 if bucket is not None:
-                    yield bucket
+                    found.append(bucket)
         if self._by_first_segment:
             first = self._by_first_segment.get(path[1:].partition("/")[0])
             if first is not None:
-                yield first
+                found.append(first)
         if self._anywhere:
-            yield self._anywhere
+            found.append(self._anywhere)
+        return found
 
 
 def _fixed(segments: list[str] | tuple[str | None, ...], places: tuple[int, ...]) -> tuple[str, ...]:

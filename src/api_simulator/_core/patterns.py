@@ -84,9 +84,9 @@ class RequestPattern:
     def match(self, request: CapturedRequest) -> Mapping[str, Any] | None:
         """Return the path's parameters if path and conditions match, else None."""
         params = self.path.match(request.path)
-        if params is None or not all(condition.holds(request) for condition in self.conditions):
-            return None
-        return params
+        if params is None or not self.conditions:
+            return params
+        return params if all(condition.holds(request) for condition in self.conditions) else None
 
     def explain(self, request: CapturedRequest) -> list[Mismatch]:
         """Return everything in which the request misses the pattern, an empty list if it matches."""

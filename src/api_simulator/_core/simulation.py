@@ -7,7 +7,6 @@ decisions out; the public server asks it for verdicts. Nothing here blocks but t
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
@@ -93,7 +92,7 @@ class Simulation:
         self.listeners: list[tuple[str, Callable[[CapturedRequest], object]]] = []
         self._troubles: list[Trouble] = []
         self._limits: list[RouteLimit] = []
-        self._lock: threading.Condition = self.journal.changed
+        self._lock = self.journal.lock
         # The last ones: a server that runs for long, and allows unmatched requests, must not grow.
         self._problems: deque[Problem] = deque(maxlen=MAX_PROBLEMS)
         self._unmatched = 0
@@ -261,7 +260,8 @@ class Simulation:
         """Note that the last byte of the answer was handed to the operating system."""
         request.answered_ns = self.clock.now_ns()
         self.journal.wake_waiters()
-        self.ended(request)
+        if self.listeners:
+            self._tell(request)
 
     def aborted(self, request: CapturedRequest) -> None:
         """Note that the client went away before that."""

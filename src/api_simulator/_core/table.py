@@ -96,8 +96,10 @@ class RouteTable:
         return None
 
     def _candidates(self, path: str) -> Iterable[MountedRoute]:
-        buckets = [reversed(bucket) for bucket in self._lookup.buckets(path)]
-        return buckets[0] if len(buckets) == 1 else merge(*buckets, key=_precedence, reverse=True)
+        buckets = self._lookup.buckets(path)
+        if len(buckets) == 1:
+            return reversed(buckets[0])
+        return merge(*map(reversed, buckets), key=_precedence, reverse=True)
 
     def find_plain(self, method: str, path: str) -> MountedRoute | None:
         """

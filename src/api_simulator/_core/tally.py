@@ -30,6 +30,10 @@ class Tally(Protocol):
         """Use up an answer and return its place, from 0."""
         ...
 
+    def take_turn(self) -> int:
+        """Count a request and use up an answer, as nearly every request does; return its place, from 0."""
+        ...
+
 
 class LocalTally:
     """Counters of the core; used with the simulation's lock held."""
@@ -47,5 +51,11 @@ class LocalTally:
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
+        self.position += 1
+        return self.position - 1
+
+    def take_turn(self) -> int:
+        """Count a request and use up an answer; return its place, from 0."""
+        self.calls += 1
         self.position += 1
         return self.position - 1

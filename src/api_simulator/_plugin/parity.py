@@ -30,8 +30,7 @@ _COLUMN = 78
 class ParityRun:
     """One of the two runs of a test, and what is known about it when it is over."""
 
-    def __init__(self, title: str, engine: str | None) -> None:
-        self.title = title
+    def __init__(self, engine: str) -> None:
         self.engine = engine
         self.reports: list[pytest.TestReport] = []
         self.servers: list[MockHttpServer] = []
@@ -43,6 +42,14 @@ class ParityRun:
         raised = f" by {call.excinfo.type.__name__}" if call.excinfo is not None else ""
         self._endings[str(report.when)] = f"{report.outcome}{raised}"
         self.servers, self.started_ns = state.servers, state.started_ns
+
+    @property
+    def title(self) -> str:
+        """Where it ran, and by which engine: virtual time has another than the one asked for."""
+        if self.engine == IN_PROCESS:
+            return "in the process"
+        names = dict.fromkeys(server.engine for server in self.servers) or [open_engine(self.engine).name]
+        return f"on a socket ({', '.join(names)})"
 
     @property
     def ending(self) -> dict[str, str]:
@@ -66,8 +73,7 @@ def run_on_both(item: pytest.Item, nextitem: pytest.Item | None, socket_engine: 
     """Run *item* on both transports and log one set of reports."""
     if socket_engine not in ("auto", *SOCKET_ENGINES):
         socket_engine = "auto"
-    runs = [ParityRun(f"on a socket ({open_engine(socket_engine).name})", socket_engine)]
-    runs.append(ParityRun("in the process", IN_PROCESS))
+    runs = [ParityRun(socket_engine), ParityRun(IN_PROCESS)]
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for run in runs:
         item.stash[RUN] = run

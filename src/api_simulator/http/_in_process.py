@@ -28,18 +28,28 @@ class InProcess(ABC):
     def _in_process(self) -> InProcessServing:
         """Return what serves clients of this process; the server must run."""
 
-    def transport(self) -> Any:
+    def transport(self, *, limits: Any = None) -> Any:
         """
         Return a transport for a client of httpx2 or httpx, blocking or on a loop, whatever host it asks.
 
         ``httpx2.Client(transport=server.transport())``, ``httpx.AsyncClient(transport=server.transport())``.
 
+        Args:
+            limits: ``httpx2.Limits`` or ``httpx.Limits``: what of it says how many connections there may be is kept
+                to. A client's own limits are for the transport that it makes itself. None is any number.
+
         Raises:
+            OptionError: If *limits* is something else.
+
             MissingExtraError: If neither library is installed.
 
             ServerStateError: If the server does not run.
         """
-        return _engine().InProcessTransport(self._in_process())
+        engine = _engine()
+        limit = getattr(limits, "max_connections", limits)
+        if not (limit is None or (isinstance(limit, int) and limit is not limits)):
+            raise OptionError(f"transport: limits: expected httpx2.Limits(max_connections=...), got {limits!r}")
+        return engine.InProcessTransport(self._in_process(), limit)
 
     def intercept(
         self, *urls: str, pass_through: Collection[str] = (), strict: bool | None = None

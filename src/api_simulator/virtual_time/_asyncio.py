@@ -2,7 +2,7 @@
 asyncio: a loop that has nothing to do but wait for its next timer gets there at once.
 
 By the selector's ``select``, the one place where every loop of asyncio's own waits; the loop reads the
-time through ``time.monotonic``. A loop that is none of asyncio's (uvloop) waits where nobody sees it.
+time through ``time.monotonic``. A loop that is none of asyncio's waits where nobody sees it, so uvloop's is refused.
 """
 
 from __future__ import annotations
@@ -36,6 +36,25 @@ def put_in() -> None:
         _reach.replace(
             backend.AsyncIOBackend, "run_sync_in_worker_thread", staticmethod(_at_work(in_thread, _on_worker_thread))
         )
+
+    uvloop = loaded_module("uvloop")
+    if uvloop is not None:
+        # The one method that runs it, which the others call.
+        _reach.replace(uvloop.Loop, "run_forever", _refusing(uvloop.Loop.run_forever))
+
+
+def _refusing(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def run_forever(self: Any) -> Any:
+        clock = _reach.owned()
+        # Once it has failed, so has the test: what is left on the loop may be cancelled.
+        if clock is not None and clock.failure is None:
+            raise clock.fail(
+                "uvloop waits by its own clock, which virtual time cannot move; run the test on asyncio's own loop"
+            )
+        return original(self)
+
+    return run_forever
 
 
 def _selecting(original: Callable[..., _Ready]) -> Callable[..., _Ready]:

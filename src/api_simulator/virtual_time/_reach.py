@@ -21,6 +21,8 @@ class _Replaced(NamedTuple):
 
 
 _replaced: list[_Replaced] = []
+#: Stands for an attribute that a class has from its bases: giving it back is taking ours away.
+_INHERITED: Any = object()
 _running: list[VirtualClock] = []
 
 
@@ -40,7 +42,7 @@ def replace(owner: Any, name: str, replacement: Any) -> None:
         # The test has put something of its own in the place of ours, and that stays.
         return
     # From the class's own dictionary: a class method is to come back as one.
-    original = vars(owner)[name]
+    original = vars(owner).get(name, _INHERITED)
     setattr(owner, name, replacement)
     _replaced.append(_Replaced(owner, name, original, replacement))
 
@@ -59,7 +61,11 @@ def restore() -> None:
     """Give back every name; twice changes nothing."""
     _running.clear()
     for known in _replaced:
-        if vars(known.owner)[known.name] is known.replacement:
+        if vars(known.owner).get(known.name) is not known.replacement:
+            continue
+        if known.original is _INHERITED:
+            delattr(known.owner, known.name)
+        else:
             setattr(known.owner, known.name, known.original)
     # What a test has put there itself is the test's to take away; then ours may come back, to be looked for again.
-    _replaced[:] = [known for known in _replaced if vars(known.owner)[known.name] is not known.original]
+    _replaced[:] = [known for known in _replaced if vars(known.owner).get(known.name, _INHERITED) is not known.original]

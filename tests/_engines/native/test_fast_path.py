@@ -4,13 +4,13 @@ import contextlib
 import socket
 import threading
 
-import httpx2
 import pytest
 
 from api_simulator import hookspecs, plugins
 from api_simulator.http import MockHttpServer, ResponseSpec
 from tests._engines.native import needs_native
 from tests.conformance.raw import Wire
+from tests.libraries import either as httpx
 
 pytestmark = needs_native
 
@@ -26,7 +26,7 @@ def server():
 
 @pytest.fixture
 def client(server):
-    with httpx2.Client(base_url=server.url) as one:
+    with httpx.Client(base_url=server.url) as one:
         yield one
 
 
@@ -98,6 +98,7 @@ def test_routes_that_replace_or_are_reset_leave_nothing_behind(server, client):
     def registered():
         return server._serving.handle("asim_count", ROUTES)
 
+    last = server.get("/a").text("a")
     for _ in range(20):
         last = server.get("/a").text("a")
         client.get("/a")
@@ -144,7 +145,7 @@ def test_listeners_hear_of_each_plain_request_also_after_a_reset():
         for _ in range(2):
             server.get("/a").text("plain")
             for _ in range(3):
-                httpx2.get(server.url("/a"))
+                httpx.get(server.url("/a"))
             server.wait_until(lambda: len(plugin.heard) % 3 == 0, timeout_s=20)
             server.reset()
 
@@ -210,7 +211,7 @@ def test_requests_without_a_socket_come_in_their_order(server, client):
     server.get("/socket").text("plain")
     server.get("/process").text("plain")
 
-    with httpx2.Client(transport=server.transport(), base_url="https://api.example.com") as inside:
+    with httpx.Client(transport=server.transport(), base_url="https://api.example.com") as inside:
         for _ in range(3):
             client.get("/socket")
             inside.get("/process")

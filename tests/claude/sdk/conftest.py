@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from claude_agent_sdk import ClaudeAgentOptions, Message, SystemMessage, query
 
 from api_simulator.claude import FakeClaudeCLI
 
-MakeOptions = Callable[..., ClaudeAgentOptions]
-MessageT = TypeVar("MessageT", bound=Message)
+# Not imported here where it is not installed: then the modules that import it are skipped, each by name.
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeAgentOptions, Message
+
+MakeOptions = Callable[..., "ClaudeAgentOptions"]
+MessageT = TypeVar("MessageT", bound="Message")
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,8 @@ def options(fake_claude: FakeClaudeCLI, project: Path) -> MakeOptions:
     """Options that point at the fake."""
 
     def make(**given: Any) -> ClaudeAgentOptions:
+        from claude_agent_sdk import ClaudeAgentOptions
+
         return ClaudeAgentOptions(**{"cli_path": str(fake_claude.executable), "cwd": project, **given})
 
     return make
@@ -45,6 +50,8 @@ def options(fake_claude: FakeClaudeCLI, project: Path) -> MakeOptions:
 
 async def collect(prompt: Any, options: ClaudeAgentOptions) -> list[Message]:
     """Return all messages of one ``query()``."""
+    from claude_agent_sdk import query
+
     return [message async for message in query(prompt=prompt, options=options)]
 
 
@@ -55,4 +62,6 @@ def of_type(messages: list[Message], kind: type[MessageT]) -> list[MessageT]:
 
 def init_of(messages: list[Message]) -> dict[str, Any]:
     """Return the data of the first ``system/init``."""
+    from claude_agent_sdk import SystemMessage
+
     return next(m.data for m in messages if isinstance(m, SystemMessage) and m.subtype == "init")

@@ -15,7 +15,9 @@ import h11
 from api_simulator._core.decide import Decision
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Connection, Pool
-from api_simulator._engines._inprocess._reply import READ_BYTES, Reply, asking_parser, head_of
+from api_simulator._engines._inprocess._limited_pool import LimitedPool
+from api_simulator._engines._inprocess._reply import READ_BYTES, Head, Reply, asking_parser, head_of
+from api_simulator._engines._inprocess._upload import WIRE_BYTES, Upload, times_of_upload
 from api_simulator._engines._libraries import Library, library_of
 
 # RFC 9110, section 5: what h11 lets a client send.
@@ -29,55 +31,59 @@ _MAX_KNOWN_FIELDS = 4096
 def answer(pool: Pool, request: Any) -> Any:
     """Return the response to a blocking client's *request*."""
     library = library_of(request)
-    connection = _connected(pool, library)
-    early = _asked_early(pool, connection, request)
+    connection = pool.take() or _limited(pool).wait(library, _patience_s(request, "pool"))
+    early = _begun(pool, connection, library, request)
     try:
         body = b"".join(request.stream)
     except BaseException:
         _left_inside_body(pool, connection, request)
         raise
     got = _ask(pool, connection, library, request, body, early)
-    if not isinstance(got, Reply):
-        return got
-    head = got.head()
-    return library.module.Response(
-        head.status, headers=head.headers, stream=library.sync_body(got), extensions=head.extensions
-    )
+    return _response(library, got.head(), library.sync_body(got)) if isinstance(got, Reply) else got
 
 
 async def answer_async(pool: Pool, request: Any) -> Any:
     """Return the response to the *request* of a client on a loop."""
     library = library_of(request)
-    connection = _connected(pool, library)
-    early = _asked_early(pool, connection, request)
+    connection = pool.take() or await _limited(pool).wait_async(library, _patience_s(request, "pool"))
+    early = _begun(pool, connection, library, request)
     try:
         body = b"".join([part async for part in request.stream])
     except BaseException:
         _left_inside_body(pool, connection, request)
         raise
     got = _ask(pool, connection, library, request, body, early)
-    if not isinstance(got, Reply):
-        return got
-    head = await got.head_async()
-    return library.module.Response(
-        head.status, headers=head.headers, stream=library.async_body(got), extensions=head.extensions
-    )
+    return _response(library, await got.head_async(), library.async_body(got)) if isinstance(got, Reply) else got
 
 
-def _connected(pool: Pool, library: Library) -> Connection:
-    if pool.serving.is_closed:
-        raise library.module.ConnectError("[Errno 111] Connection refused")
-    return pool.take()
+def _limited(pool: Pool) -> LimitedPool:
+    assert isinstance(pool, LimitedPool)
+    return pool
 
 
-def _asked_early(pool: Pool, connection: Connection, request: Any) -> tuple[CapturedRequest, Decision] | None:
+def _response(library: Library, head: Head, body: Any) -> Any:
+    return library.module.Response(head.status, headers=head.headers, stream=body, extensions=head.extensions)
+
+
+def _patience_s(request: Any, what: str) -> float | None:
+    patience_s: float | None = request.extensions.get("timeout", {}).get(what)
+    return patience_s
+
+
+def _begun(
+    pool: Pool, connection: Connection, library: Library, request: Any
+) -> tuple[CapturedRequest, Decision] | None:
     """Return what is decided by the head alone, if a route says so."""
-    simulation = pool.serving.simulation
+    serving = pool.serving
+    if serving.is_closed:
+        pool.end(connection)
+        raise library.module.ConnectError("[Errno 111] Connection refused")
+    simulation = serving.simulation
     if not simulation.answers_early:
         return None
     headers = request.headers.raw
     keep_alive = _looked_at(headers, b"")[1] and "100-continue" not in request.headers.get("expect", "").lower()
-    captured = pool.serving.captured(connection, request.method, _target(request), headers, b"", keep_alive=keep_alive)
+    captured = serving.captured(connection, request.method, _target(request), headers, b"", keep_alive=keep_alive)
     decision = simulation.receive_head(captured)
     if decision is None:
         connection.requests -= 1
@@ -85,10 +91,34 @@ def _asked_early(pool: Pool, connection: Connection, request: Any) -> tuple[Capt
     return captured, decision
 
 
+def _upload(
+    pool: Pool, connection: Connection, request: Any, body: bytes, early: tuple[CapturedRequest, Decision] | None
+) -> Upload:
+    simulation = pool.serving.simulation
+    patience_s = _patience_s(request, "write")
+    now_ns = pool.serving.sleeper.clock.now_ns()
+    if early is not None:
+        fails_ns = None if patience_s is None else now_ns + int(patience_s * 1e9)
+        # Nothing is read until the answer is out. A client that leaves before is noted with the answer.
+        return Upload(None, fails_ns, lambda: simulation.body_arrived(early[0], body), lambda: None)
+    ends_ns, fails_ns = times_of_upload(
+        len(body),
+        now_ns=now_ns,
+        reads_ns=pool.serving.reads_ns(connection),
+        bytes_per_s=simulation.upload_bytes_per_s,
+        patience_s=patience_s,
+    )
+    return Upload(ends_ns, fails_ns, lambda: None, lambda: _note_broken_body(pool, connection, request))
+
+
 def _left_inside_body(pool: Pool, connection: Connection, request: Any) -> None:
+    _note_broken_body(pool, connection, request)
+    pool.end(connection)
+
+
+def _note_broken_body(pool: Pool, connection: Connection, request: Any) -> None:
     start = f"{request.method} {_target(request)}".encode()
     pool.serving.simulation.receive_malformed(start, "the client went away inside the body", connection.number)
-    pool.end(connection)
 
 
 def _ask(
@@ -103,33 +133,39 @@ def _ask(
     serving, simulation = pool.serving, pool.serving.simulation
     method, target, headers = request.method, _target(request), request.headers.raw
     is_good, keep_alive = _looked_at(headers, body)
-    parser = None if is_good else _parser(pool, connection, library, request, body)
-    if early is not None:
-        simulation.body_arrived(early[0], body)
-        exchange = serving.begin(*early, due_ns=early[0].received_ns)
-    elif serving.reads_slowly(connection):
-        exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
-    else:
-        captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
-        decision = simulation.receive(captured)
-        if decision.immediate is not None:
-            response = _at_once(library, captured, decision.immediate)
-            if response is not None:
-                simulation.answered(captured)
-                pool.give_back(connection)
-                return response
-        exchange = serving.begin(captured, decision, captured.received_ns)
-    if parser is None:
-        parser = _parser(pool, connection, library, request, body)
-    patience_s = request.extensions.get("timeout", {}).get("read")
-    return Reply(library, parser, exchange, connection, pool, serving.sleeper, patience_s)
+    try:
+        parser = None if is_good else _parser(library, request, body)
+        upload = None
+        if len(body) > WIRE_BYTES and (early is not None or serving.reads_slowly(connection)):
+            upload = _upload(pool, connection, request, body, early)
+        if early is not None:
+            if upload is None:
+                simulation.body_arrived(early[0], body)
+            exchange = serving.begin(*early, due_ns=early[0].received_ns)
+        elif serving.reads_slowly(connection):
+            exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
+        else:
+            captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
+            decision = simulation.receive(captured)
+            if decision.immediate is not None:
+                response = _at_once(library, captured, decision.immediate)
+                if response is not None:
+                    simulation.answered(captured)
+                    pool.give_back(connection)
+                    return response
+            exchange = serving.begin(captured, decision, captured.received_ns)
+        if parser is None:
+            parser = _parser(library, request, body)
+    except BaseException:
+        pool.end(connection)
+        raise
+    return Reply(library, parser, exchange, connection, pool, serving.sleeper, _patience_s(request, "read"), upload)
 
 
-def _parser(pool: Pool, connection: Connection, library: Library, request: Any, body: bytes) -> h11.Connection:
+def _parser(library: Library, request: Any, body: bytes) -> h11.Connection:
     try:
         return asking_parser(request.method, _target(request).encode(), request.headers.raw, body)
     except h11.LocalProtocolError as error:
-        pool.end(connection)
         raise library.module.LocalProtocolError(str(error)) from error
 
 

@@ -29,8 +29,8 @@ class Pool:
         self._idle: list[Connection] = []
         serving.pools.add(self)
 
-    def take(self) -> Connection:
-        """Return the connection used last, or a new one."""
+    def take(self) -> Connection | None:
+        """Return the connection used last, or a new one; None if there may be no more of them."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -41,10 +41,10 @@ class Pool:
         self._idle.append(connection)
 
     def end(self, connection: Connection) -> None:
-        """Close a connection."""
+        """Close a connection that was taken."""
         self.serving.simulation.connection_closed(connection.number)
 
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
-            self.end(self._idle.pop())
+            self.serving.simulation.connection_closed(self._idle.pop().number)

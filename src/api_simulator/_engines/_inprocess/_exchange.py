@@ -246,6 +246,12 @@ class Exchange:
             self._end(Ending.CLOSED)
         return False
 
+    def break_off(self) -> None:
+        """End it: its client goes away before all of the request is sent, so that none arrives."""
+        if self._arrive is not None and self._ending is None:
+            self._arrive = None
+            self._end(Ending.CLOSED)
+
     def drop(self) -> None:
         """End the connection by the server's will, from any thread."""
         self._dropped = True

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._engines._inprocess._connections import Pool
+from api_simulator._engines._inprocess._limited_pool import limit_of, pool_for
 from api_simulator._engines._inprocess._serving import InProcessServing
 from api_simulator.errors import OptionError
 
@@ -63,7 +64,7 @@ class Interception:
         """Return the connections that a client's transport has here."""
         pool = self._pools.get(transport)
         if pool is None:
-            pool = self._pools.setdefault(transport, Pool(self.serving))
+            pool = self._pools.setdefault(transport, pool_for(self.serving, limit_of(transport)))
         return pool
 
     def close_pool(self, transport: Any) -> None:

@@ -16,6 +16,7 @@ import h11
 from api_simulator._engines._inprocess._connections import Connection, Pool
 from api_simulator._engines._inprocess._exchange import Ending, Exchange, Pause
 from api_simulator._engines._inprocess._sleeper import Bell, LoopBell, Sleeper
+from api_simulator._engines._inprocess._upload import Upload
 from api_simulator._engines._libraries import Library
 
 #: httpcore's bound of a head: a longer one is an error of the server's.
@@ -71,6 +72,8 @@ class Reply:
         sleeper: Lets time pass.
 
         timeout_s: The client's patience with each read; None is endless.
+
+        upload: A body that the wire does not hold, and that is to be sent first.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Reply:
         pool: Pool,
         sleeper: Sleeper,
         timeout_s: float | None,
+        upload: Upload | None = None,
     ) -> None:
         self._errors = library.module
         self._parser = parser
@@ -92,6 +96,7 @@ class Reply:
         self._timeout_ns = None if timeout_s is None else int(timeout_s * 1e9)
         self._read_since_ns = 0
         self._unread = b""
+        self._upload = upload
 
     # What the library's transport and streams ask for
 
@@ -128,6 +133,9 @@ class Reply:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        if self._upload is not None:
+            self._exchange.break_off()
+            self._upload.broken_off()
         is_whole = self._parser.our_state is h11.DONE and self._parser.their_state is h11.DONE
         if self._exchange.finish() and is_whole:
             self._pool.give_back(connection)
@@ -156,7 +164,7 @@ class Reply:
 
     def _until_ns(self, pause: Pause) -> int | None:
         """Return when the exchange goes on or the client's patience ends; raise if that has ended."""
-        if self._timeout_ns is None:
+        if self._timeout_ns is None or self._upload is not None:
             return pause.until_ns
         ends_ns = self._read_since_ns + self._timeout_ns
         if self._sleeper.clock.now_ns() >= ends_ns:
@@ -165,6 +173,8 @@ class Reply:
 
     def _advance(self) -> Any:
         """Return the parser's next event, or what to wait for; raise what the library raises for what came."""
+        if self._upload is not None and (pause := self._send(self._upload)) is not None:
+            return pause
         while True:
             try:
                 event = self._parser.next_event()
@@ -182,6 +192,29 @@ class Reply:
                 raise self._errors.RemoteProtocolError("Server disconnected without sending a response.")
             self._parser.receive_data(data)
             self._read_since_ns = self._sleeper.clock.now_ns()
+
+    def _send(self, upload: Upload) -> Pause | None:
+        """Send the body as far as the server reads it; return what to wait for, None when the wire has all of it."""
+        now_ns = self._sleeper.clock.now_ns()
+        got: Any = b""
+        while isinstance(got, bytes):
+            # An answer that comes meanwhile is read when the body is sent.
+            self._unread += got
+            got = self._exchange.step()
+        if not isinstance(got, Ending):
+            if upload.fails_ns is not None and now_ns >= upload.fails_ns:
+                raise self._errors.WriteTimeout("timed out")
+            if upload.ends_ns is not None:
+                is_sent = now_ns >= upload.ends_ns
+            else:
+                is_sent = self._exchange.is_over
+            if not is_sent:
+                moments = [moment for moment in (got.until_ns, upload.ends_ns, upload.fails_ns) if moment is not None]
+                return Pause(min(moments, default=None))
+        self._upload = None
+        self._read_since_ns = now_ns
+        upload.sent()
+        return None
 
 
 def _piece(event: Any) -> bytes | None:

@@ -94,6 +94,11 @@ class InProcessServing:
             or (simulation.accept_delay_ms and not connection.requests)
         )
 
+    def reads_ns(self, connection: Connection) -> int:
+        """Return when the server begins to read a request that is sent now."""
+        now_ns = self.sleeper.clock.now_ns()
+        return now_ns if connection.requests else now_ns + self.simulation.accept_delay_ms * 1_000_000
+
     def begin(self, request: CapturedRequest, decision: Decision, due_ns: int) -> Exchange:
         """Begin to answer a request that is decided about."""
         return Exchange(self, lambda: (request, decision), due_ns)
@@ -110,9 +115,7 @@ class InProcessServing:
     ) -> Exchange:
         """Begin with a request that takes its time to arrive: a connection read late, a body read slowly."""
         simulation = self.simulation
-        head_ns = self.sleeper.clock.now_ns()
-        if not connection.requests:
-            head_ns += simulation.accept_delay_ms * 1_000_000
+        head_ns = self.reads_ns(connection)
         rate = simulation.upload_bytes_per_s
         due_ns = head_ns + (len(body) * 1_000_000_000 // rate if rate else 0)
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from api_simulator._engines._inprocess import _seen
 from api_simulator._engines._inprocess._answering import answer, answer_async
-from api_simulator._engines._inprocess._connections import Pool
+from api_simulator._engines._inprocess._limited_pool import pool_for
 from api_simulator._engines._inprocess._serving import InProcessServing
 
 
@@ -19,10 +19,15 @@ class InProcessTransport:
 
     Not a subclass of the libraries' base classes: those say nothing that is checked, and it would need
     one class for each of them.
+
+    Args:
+        serving: The server.
+
+        limit: How many connections there may be, None for any number.
     """
 
-    def __init__(self, serving: InProcessServing) -> None:
-        self._pool = Pool(serving)
+    def __init__(self, serving: InProcessServing, limit: int | None = None) -> None:
+        self._pool = pool_for(serving, limit)
 
     def handle_request(self, request: Any) -> Any:
         """Answer a blocking client."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 import itertools
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api_simulator._core.messages import CapturedRequest
 from api_simulator._core.mounted import MountedRoute
 from api_simulator._core.plain import Form, form_of, plain_answers
 from api_simulator._core.simulation import Simulation
 from api_simulator._core.tally import LocalTally
+from api_simulator._engines._native._handle import Handle
 from api_simulator._engines._native._programs import form_bits, program
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class NativeRoute:
 
     __slots__ = ("_call", "forms", "keys", "number")
 
-    def __init__(self, call: Any, number: int, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
+    def __init__(self, call: Handle, number: int, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
         self._call = call
         self.number = number
         self.forms = forms
@@ -69,23 +70,24 @@ class NativeRoute:
     @property
     def calls(self) -> int:
         """How many requests it answered."""
-        return self._turn(0)
+        return self._call.turn(self.number, 0)
 
     @property
     def position(self) -> int:
         """How many of its answers were used."""
-        return self._turn(1)
+        return self._call.turn(self.number, 1)
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""
-        return self._turn(2)
+        return self._call.turn(self.number, 2)
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
-        return self._turn(3)
+        return self._call.turn(self.number, 3)
 
-    def _turn(self, what: int) -> int:
-        return int(self._call("asim_turn", self.number, what))
+    def take_turn(self) -> int:
+        """Count a request and use up an answer; return its place, from 0."""
+        return self._call.turn(self.number, 2, 3)
 
     def __del__(self) -> None:
         if not self._call.is_forked:
@@ -102,7 +104,7 @@ class FastPath:
         call: Calls a function of the library on the server.
     """
 
-    def __init__(self, simulation: Simulation, call: Any) -> None:
+    def __init__(self, simulation: Simulation, call: Handle) -> None:
         self._simulation = simulation
         self._call = call
         self._forget()

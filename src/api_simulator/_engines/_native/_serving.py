@@ -50,7 +50,7 @@ class NativeServing:
 
     def __init__(self, listener: socket.socket, simulation: Simulation) -> None:
         self.simulation = simulation
-        self._lock = simulation.journal.changed
+        self._lock = simulation.journal.lock
         self._drainer: int | None = None
         self._closed = False
         # Requests that the journal has and whose end is still to come, by their number in the library.
@@ -97,18 +97,20 @@ class NativeServing:
             if self._drainer is not None:
                 # A condition of the user's that asks the server: what it is called for is not recorded yet.
                 return
+            data = self.handle.drain()
+            if data is None:
+                self._fast_path.drained()
+                return
             self._drainer = threading.get_ident()
             try:
-                changed = False
-                while (data := self.handle.drain()) is not None:
-                    changed = True
+                while data is not None:
                     for record in records(data):
                         self._take_in(record)
+                    data = self.handle.drain()
                 self._fast_path.drained()
             finally:
                 self._drainer = None
-            if changed:
-                self.simulation.journal.wake_waiters()
+            self.simulation.journal.wake_waiters()
 
     def _attended(self, waiting: bool) -> None:  # noqa: FBT001  # the form of a callback
         # Listeners wait for every end, as long as the server lives.
