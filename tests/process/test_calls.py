@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from api_simulator.process._calls import CallsFolder, ProgramCall, parse_call
-from api_simulator.process._player import frame
+from api_simulator.process._player_call import frame
 
 START = b"".join(
     [

@@ -27,6 +27,15 @@ _MAX_SHEBANG = 127
 # that comes just then is printed and forgotten. No spaces: macOS splits the line at each, Linux at the first only.
 _READ_FIRST_ARGUMENT = "exec(open(__import__('sys').argv[1]).read())"
 
+# In the order in which they are run, in one namespace.
+_PLAYER = (
+    "api_simulator.process._player_script",
+    "api_simulator.process._player_call",
+    "api_simulator.process._player_stdin",
+    "api_simulator.process._player_leash",
+    "api_simulator.process._player",
+)
+
 # From fork to exec is a fraction of a millisecond; whoever holds the file longer than this does it on purpose.
 _MAX_WAIT_S = 2.0
 
@@ -76,7 +85,8 @@ def _start(folder: str, argv: str) -> str:
         f"with open({folder + '/player'!a}, 'rb') as file:\n"
         "    player, extension = marshal.load(file)\n"
         "space = {'__name__': 'player'}\n"
-        "exec(player, space)\n"
+        "for part in player:\n"
+        "    exec(part, space)\n"
         f"space['main']({os.fsencode(folder)!a}, {argv}, extension)\n"
     )
 
@@ -121,7 +131,7 @@ def _is_open_for_writing(place: Path) -> bool:
 @cache
 def player_bytecode(extension: tuple[str, ...]) -> bytes:
     """Return the player, and the extension made of the modules of these names, as the launcher loads them."""
-    return marshal.dumps((_code("api_simulator.process._player"), tuple(_code(name) for name in extension)))
+    return marshal.dumps((tuple(map(_code, _PLAYER)), tuple(map(_code, extension))))
 
 
 @cache

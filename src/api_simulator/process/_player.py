@@ -1,11 +1,12 @@
 """
-Play a fake program's script: this file is the whole program that the code under test starts.
+Play a fake program's script: the program that the code under test starts.
 
-It never runs in the test process. A stage compiles it once, and the executable loads the bytecode in
-a bare interpreter (``-S -I``), because its start-up time is paid at every invocation. Therefore:
+It never runs in the test process. A stage compiles it once, with the modules it consists of
+(``_player_script``, ``_player_call``, ``_player_stdin``, ``_player_leash``), and the executable runs their bytecode
+in one namespace of a bare interpreter (``-S -I``), because its start-up time is paid at every invocation. Therefore:
 
 * It imports only what the interpreter has loaded anyway, ``select`` when standard input is a pipe, and
-  nothing of this package. Even ``from __future__`` would read a file.
+  nothing of this package: the parts know each other by the namespace. Even ``from __future__`` would read a file.
 * It takes nothing from the environment: the code under test may have cleared it.
 * It is one process and one thread, and ends with ``_exit``: killing it closes its pipes at once.
 * It never sets ``O_NONBLOCK`` on an inherited descriptor: the flag would be the parent's as well.
@@ -21,30 +22,20 @@ import time
 TYPE_CHECKING = False  # type checkers know the name; typing is not worth its import
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import CodeType, FrameType, ModuleType
+
+    from api_simulator.process._player_call import CallFile, count, wake_waiters
+    from api_simulator.process._player_leash import hold_leash, tick
+    from api_simulator.process._player_script import CHUNK, ScriptFile
+    from api_simulator.process._player_stdin import StandardInput
 else:
     import _signal as signal
-
-CHUNK = 65536
-
-#: How often the leash is looked at. A process that nobody needs any more lives this long at most.
-LEASH_INTERVAL_S = 0.25
-
-#: What one look at standard input takes at most, so that an endless writer cannot hold up the script.
-MAX_CAPTURE = 16 * CHUNK
-
-#: The exit code when the test process has gone: nobody is left who would read it.
-LEASH_EXIT = 1
 
 #: The exit code when the script cannot be played (EX_SOFTWARE of sysexits.h).
 BROKEN_EXIT = 70
 
 STREAMS = {b"stdout": 1, b"stderr": 2}
-
-
-#: How much of standard input is kept for steps that wait for a line; what is older is only on record.
-MAX_UNREAD = 64 * CHUNK
 
 #: What signals do, besides an exit code.
 IGNORE, CONTINUE = -1, -2
@@ -52,205 +43,6 @@ IGNORE, CONTINUE = -1, -2
 
 class NextStep(Exception):
     """A signal came that ends the wait."""
-
-
-class ScriptFile:
-    """
-    A script, read as it is played: a large payload is never in memory as a whole.
-
-    Args:
-        path: The file, None for a script that is all in *buffer*.
-
-        buffer: What has been read already.
-    """
-
-    def __init__(self, path: "bytes | None", buffer: bytes = b"") -> None:
-        self._fd = -1 if path is None else posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        self._buffer = buffer
-        self._start = 0  # the place of the buffer's first byte
-        self._at = 0
-        self._end: int | None = None
-        self._line_at = 0
-
-    def line(self) -> bytes:
-        """Return the next line without its end, nothing at the end of the script."""
-        self._line_at = self._start + self._at
-        if self._line_at == self._end:
-            return b""
-        while True:
-            end = self._buffer.find(b"\n", self._at)
-            if end >= 0:
-                line = self._buffer[self._at : end]
-                self._at = end + 1
-                return line
-            if not self._fetch():
-                return b""
-
-    def line_number(self) -> int:
-        """Return the number of the line that was read last, from 1."""
-        if self._fd < 0:
-            return self._buffer.count(b"\n", 0, self._line_at) + 1
-        number, at = 1, 0
-        while at < self._line_at:
-            piece = posix.pread(self._fd, min(CHUNK, self._line_at - at), at)
-            number += piece.count(b"\n")
-            at += len(piece)
-        return number
-
-    def end_after(self, count: int) -> None:
-        """Take the next *count* bytes for the rest of the script."""
-        self._end = self._start + self._at + count
-
-    def skip(self, count: int) -> None:
-        """Pass over a payload of *count* bytes."""
-        self._start += self._at + count
-        posix.lseek(self._fd, self._start, 0)
-        self._buffer, self._at = b"", 0
-        self.line()
-
-    def pieces(self, count: int) -> "Iterator[bytes]":
-        """Yield a payload of *count* bytes: in one piece if it is short, so that a line is one write."""
-        while count:
-            while len(self._buffer) - self._at < min(count, CHUNK):
-                if not self._fetch():
-                    raise EOFError("the script ends in the middle of a payload")
-            piece = self._buffer[self._at : self._at + min(count, CHUNK)]
-            self._at += len(piece)
-            count -= len(piece)
-            yield piece
-        self.line()
-
-    def payload(self, count: int) -> bytes:
-        """Return a payload of *count* bytes."""
-        return b"".join(self.pieces(count))
-
-    def _fetch(self) -> bool:
-        if self._fd < 0:
-            return False
-        fetched = posix.read(self._fd, CHUNK)
-        self._buffer = self._buffer[self._at :] + fetched
-        self._start += self._at
-        self._at = 0
-        return bool(fetched)
-
-
-class CallFile:
-    """
-    The record of this invocation, appended while it happens.
-
-    Each frame is one write, so that neither a signal nor a reader can come in its middle.
-    """
-
-    def __init__(self, stage: bytes) -> None:
-        self.number = count(stage + b"/counter")
-        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
-        self._fd = posix.open(b"%s/calls/%d" % (stage, self.number), flags, 0o600)
-
-    def add(self, *frames: tuple[bytes, bytes]) -> None:
-        """Append *frames*, pairs of kind and payload, all with the present time."""
-        if self._fd < 0:
-            return
-        now_ns = time.monotonic_ns()
-        posix.write(self._fd, b"".join(frame(kind, now_ns, payload) for kind, payload in frames))
-
-    def close(self) -> None:
-        """Record nothing from now on."""
-        posix.close(self._fd)
-        self._fd = -1
-
-
-def count(path: bytes) -> int:
-    """Count one more in the file at *path* and return the number, from 1."""
-    # Each appending write moves its own offset to the file's new end, so the offset is a number
-    # that no other process gets, however many start at once.
-    counter = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT, 0o600)
-    posix.write(counter, b"\n")
-    number = posix.lseek(counter, 0, 1)
-    posix.close(counter)
-    return number
-
-
-def frame(kind: bytes, at_ns: int, payload: bytes) -> bytes:
-    """Return one frame of a call file."""
-    return b"%s %d %d\n%s\n" % (kind, at_ns, len(payload), payload)
-
-
-class StandardInput:
-    """Standard input, recorded when it has something to read, and never waited for unless told to."""
-
-    def __init__(self, call: CallFile) -> None:
-        self._call = call
-        self.on_read: Callable[[], None] | None = None
-        self.heard: list[bytes] = []
-        self._heard_bytes = 0
-        self.unread: list[bytes] = []
-        self._unread_bytes = 0
-        status = posix.fstat(0)
-        kind = status.st_mode & 0o170000
-        self.is_file = kind == 0o100000
-        self.is_open = not (kind == 0o020000 and not _may_be_read(status.st_rdev))
-
-    def capture(self) -> None:
-        """Record what can be read now."""
-        taken = 0
-        while self.is_open and (self.is_file or taken < MAX_CAPTURE) and self.readable(0.0):
-            taken += self.read()
-
-    def take_unread(self) -> bytes:
-        """Return what came since the last time."""
-        taken = b"".join(self.unread)
-        self.put_back(b"")
-        return taken
-
-    def put_back(self, data: bytes) -> None:
-        """Let *data* be what is unread."""
-        self.unread = [data]
-        self._unread_bytes = len(data)
-
-    def readable(self, wait_s: "float | None") -> bool:
-        """Return whether there is something to read within *wait_s*; None waits without end."""
-        if self.is_file:
-            return True
-        import select
-
-        return bool(select.select([0], [], [], wait_s)[0])
-
-    def read(self) -> int:
-        """Record what there is and return how many bytes that is."""
-        try:
-            data = posix.read(0, CHUNK)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            data = b""
-        if not data:
-            self.is_open = False
-            self._call.add((b"stdin-end", b""))
-            if self.on_read is not None:
-                self.on_read()
-            return 0
-        self._call.add((b"stdin", data))
-        if self._heard_bytes < MAX_CAPTURE:
-            self.heard.append(data)
-            self._heard_bytes += len(data)
-        self.unread.append(data)
-        self._unread_bytes += len(data)
-        while self._unread_bytes > MAX_UNREAD:
-            self._unread_bytes -= len(self.unread.pop(0))
-        if self.on_read is not None:
-            self.on_read()
-        return len(data)
-
-
-def _may_be_read(device: int) -> bool:
-    """Whether a character device may be read: not /dev/null, and no terminal that is in other hands."""
-    if device == posix.stat("/dev/null").st_rdev:
-        return False
-    try:
-        # Reading the controlling terminal from the background stops the process (SIGTTIN).
-        return posix.tcgetpgrp(0) == posix.getpgrp()
-    except OSError:
-        return True
 
 
 class Player:
@@ -321,7 +113,7 @@ class Player:
         self.play_all(script)
         self.finish(0)
 
-    def play_all(self, script: ScriptFile) -> None:
+    def play_all(self, script: "ScriptFile") -> None:
         """Play settings and steps."""
         words = script.line().split()
         if words and words[0] == b"case":
@@ -340,7 +132,7 @@ class Player:
         script.line()
         self.play_steps(script, script.line().split())
 
-    def play_steps(self, script: ScriptFile, words: list[bytes]) -> None:
+    def play_steps(self, script: "ScriptFile", words: list[bytes]) -> None:
         """Play steps, beginning with that of *words*."""
         while words:
             try:
@@ -352,7 +144,7 @@ class Player:
                 pass
             words = script.line().split()
 
-    def word(self, word: bytes, script: ScriptFile) -> "Callable[[Player, ScriptFile, list[bytes]], None]":
+    def word(self, word: bytes, script: "ScriptFile") -> "Callable[[Player, ScriptFile, list[bytes]], None]":
         """Return what *word*, one of the rarer ones, does."""
         if self._more is None:
             import marshal
@@ -448,7 +240,7 @@ class Player:
 
     # Settings
 
-    def _on_signal(self, _script: ScriptFile, words: list[bytes]) -> None:
+    def _on_signal(self, _script: "ScriptFile", words: list[bytes]) -> None:
         number = int(words[1])
         self._on_signals[number] = (
             int(words[3]) if words[2] == b"exit" else CONTINUE if words[2] == b"continue" else IGNORE
@@ -472,14 +264,14 @@ class Player:
                 raise NextStep
             self._is_called_on = True
 
-    def _leave_stdin(self, _script: ScriptFile, _words: list[bytes]) -> None:
+    def _leave_stdin(self, _script: "ScriptFile", _words: list[bytes]) -> None:
         self.stdin.is_open = False
 
-    def _on_broken_pipe(self, _script: ScriptFile, words: list[bytes]) -> None:
+    def _on_broken_pipe(self, _script: "ScriptFile", words: list[bytes]) -> None:
         self._broken_pipe_exit = int(words[2])
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-    def _extension(self, script: ScriptFile, words: list[bytes]) -> None:
+    def _extension(self, script: "ScriptFile", words: list[bytes]) -> None:
         if not self._extension_code:
             raise ValueError("the script needs an extension, and the stage was made without one")
         # One namespace for all its parts: what one file defines, those after it use by name.
@@ -492,21 +284,21 @@ class Player:
 
     # Steps
 
-    def _write(self, script: ScriptFile, words: list[bytes]) -> None:
+    def _write(self, script: "ScriptFile", words: list[bytes]) -> None:
         for piece in script.pieces(int(words[2])):
             self.put(STREAMS[words[1]], piece)
         self.after_step()
 
-    def _fill(self, script: ScriptFile, words: list[bytes]) -> None:
+    def _fill(self, script: "ScriptFile", words: list[bytes]) -> None:
         self.put(STREAMS[words[1]], self.filled(script.payload(int(words[2]))))
         self.after_step()
 
-    def _wait(self, _script: ScriptFile, words: list[bytes]) -> None:
+    def _wait(self, _script: "ScriptFile", words: list[bytes]) -> None:
         deadline_ns = time.monotonic_ns() + int(words[1]) * 1_000_000
         while (left_ns := deadline_ns - time.monotonic_ns()) > 0:
             self.wait_for_input(left_ns / 1e9)
 
-    def _read_stdin(self, _script: ScriptFile, _words: list[bytes]) -> None:
+    def _read_stdin(self, _script: "ScriptFile", _words: list[bytes]) -> None:
         self.read_to_end()
 
     def read_to_end(self) -> None:
@@ -540,15 +332,15 @@ class Player:
         if is_readable:
             self.stdin.read()
 
-    def _extend(self, script: ScriptFile, words: list[bytes]) -> None:
+    def _extend(self, script: "ScriptFile", words: list[bytes]) -> None:
         assert self._play_extension is not None
         self._play_extension(script.payload(int(words[1])))
 
-    def _hang(self, _script: ScriptFile, _words: list[bytes]) -> None:
+    def _hang(self, _script: "ScriptFile", _words: list[bytes]) -> None:
         while True:
             self.wait_for_input(None)
 
-    def _exit(self, _script: ScriptFile, words: list[bytes]) -> None:
+    def _exit(self, _script: "ScriptFile", words: list[bytes]) -> None:
         self.finish(int(words[1]))
 
     def after_step(self) -> None:
@@ -575,76 +367,6 @@ class Player:
                 self.finish(BROKEN_EXIT if self._broken_pipe_exit is None else self._broken_pipe_exit)
         if fd == 1:
             self._lines += data.count(b"\n")
-
-
-def wake_waiters(stage: bytes) -> None:
-    """Wake every process that waits for calls: each has a FIFO of its own, and one that is full is awake."""
-    try:
-        names = posix.listdir(stage + b"/waiters")
-    except OSError:
-        return
-    for name in names:
-        try:
-            fd = posix.open(b"%s/waiters/%s" % (stage, name), posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            posix.write(fd, b"\n")
-        except OSError:
-            pass
-        posix.close(fd)
-
-
-def hold_leash(stage: bytes) -> None:
-    """
-    End this process soon after the one that made the stage has closed it, or died.
-
-    The other end of the FIFO is open as long as that process wants. A timer looks at it, whatever this
-    process is doing: also when it is blocked in a write that nobody reads.
-    """
-    try:
-        leash = posix.open(stage + b"/leash", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
-    except FileNotFoundError:
-        if not posix.access(stage + b"/no-leash", posix.F_OK):
-            live_for_a_time(stage)
-        return
-
-    def look(_number: int, _frame: "FrameType | None") -> None:
-        try:
-            if not posix.read(leash, 1):
-                posix._exit(LEASH_EXIT)
-        except BlockingIOError:
-            pass
-
-    signal.signal(signal.SIGALRM, look)
-    tick()
-    # The parent may have blocked it in the thread that started this process.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-
-
-def live_for_a_time(stage: bytes) -> None:
-    """
-    End this process when it has lived as long as an installed program may.
-
-    An installed program has no test process to be held by. A stage without leash and without this file is
-    one that is being removed.
-    """
-    file = posix.open(stage + b"/lifetime", posix.O_RDONLY | posix.O_CLOEXEC)
-    deadline = time.monotonic() + float(posix.read(file, 32))
-    posix.close(file)
-
-    def look(_number: int, _frame: "FrameType | None") -> None:
-        if time.monotonic() >= deadline:
-            posix._exit(LEASH_EXIT)
-
-    signal.signal(signal.SIGALRM, look)
-    tick()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-
-
-def tick() -> None:
-    """Look at the leash from time to time; a forked child has to say so once more."""
-    signal.setitimer(signal.ITIMER_REAL, LEASH_INTERVAL_S, LEASH_INTERVAL_S)
 
 
 def _working_folder() -> bytes:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
 
-    from api_simulator.process._player import Player, ScriptFile
+    from api_simulator.process._player import Player
+    from api_simulator.process._player_script import ScriptFile
 else:
     import _signal as signal
 
