@@ -16,7 +16,7 @@ from api_simulator.claude._session.mcp import split_name
 from api_simulator.claude._session.permissions import suggestions
 from api_simulator.claude._session.prompts import text_of
 from api_simulator.claude._session.script import Move
-from api_simulator.claude.records._conversation import TOOLS
+from api_simulator.claude.records._init import TOOLS
 
 if TYPE_CHECKING:
     from api_simulator.claude._session.session import Session

@@ -4,7 +4,7 @@ The ``result`` record, which ends a turn.
 
 from __future__ import annotations
 
-from api_simulator.claude.records._conversation import Conversation
+from api_simulator.claude.records._user import User
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TERMINAL_REASONS = {
 _FIRST_BYTES = ("ttft_ms", "ttft_stream_ms", "time_to_request_ms", "first_content_frame_ms")
 
 
-class Results(Conversation):
+class Results(User):
     """The ends of turns."""
 
     def result(
