@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_simulator.claude import FakeClaudeCLI, Turn
-from tests.claude import shapes
+from tests.claude import cases, shapes
 
 LS = {"command": "echo hi", "description": "Say hi"}
 WRITE = {"file_path": "a.txt", "content": "hi"}
@@ -74,7 +74,7 @@ ENVIRONMENTS = {"err_500_max_retries_2": {"CLAUDE_CODE_MAX_RETRIES": "2"}}
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_session_has_the_shape_of_the_real_run(case: str, tmp_path: Path):
-    fake = FakeClaudeCLI(cli_version=shapes.version_of(case))
+    fake = FakeClaudeCLI(cli_version=cases.version_of(case))
     CASES[case](fake.turn())
 
     result = fake.run(shapes.measured()[case]["args"], cwd=tmp_path, env=ENVIRONMENTS.get(case))

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from api_simulator.claude import FakeClaudeCLI
-from tests.claude import shapes
+from tests.claude import cases, shapes
 
 
 def run_case(case: str, cwd: Path) -> tuple[str, str, int]:
     """Run the fake as the real program was run, and return stdout, stderr and exit code."""
-    row = shapes.ROWS[case]
-    fake = FakeClaudeCLI(cli_version=shapes.version_of(case), strict_argv=row.is_strict)
+    row = cases.ROWS[case]
+    fake = FakeClaudeCLI(cli_version=cases.version_of(case), strict_argv=row.is_strict)
     with contextlib.closing(fake), fake:
         row.script(fake)
         if row.first:
@@ -26,7 +26,7 @@ def run_case(case: str, cwd: Path) -> tuple[str, str, int]:
         return converse(fake, row, shapes.measured()[case]["args"], cwd)
 
 
-def converse(fake: FakeClaudeCLI, row: shapes.Row, args: list[str], cwd: Path) -> tuple[str, str, int]:
+def converse(fake: FakeClaudeCLI, row: cases.Row, args: list[str], cwd: Path) -> tuple[str, str, int]:
     started = fake.call_count
     environ = os.environ | row.env
     process = subprocess.Popen(
@@ -77,16 +77,16 @@ def _case(name: str) -> Any:
     return name
 
 
-@pytest.mark.parametrize("case", [_case(name) for name in sorted(shapes.ROWS)])
+@pytest.mark.parametrize("case", [_case(name) for name in sorted(cases.ROWS)])
 def test_the_fake_has_the_shape_of_the_real_run(case: str, tmp_path: Path):
     assert shapes.differences(case, *run_case(case, tmp_path)) == []
 
 
 def test_every_measured_run_is_accounted_for():
-    cases = shapes.measured()
+    runs = shapes.measured()
 
-    assert set(shapes.ROWS) | set(shapes.UNCOVERED) == set(cases)
-    assert set(shapes.ROWS) & set(shapes.UNCOVERED) == set()
+    assert set(cases.ROWS) | set(cases.UNCOVERED) == set(runs)
+    assert set(cases.ROWS) & set(cases.UNCOVERED) == set()
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_the_comparison_sees(change: Any, message: str, tmp_path: Path):
 
 
 def test_the_page_is_up_to_date():
-    """Otherwise run ``python -m tests.claude.shapes``."""
-    assert shapes.PAGE.read_text(encoding="utf-8") == shapes.page()
+    """Otherwise run ``python -m tests.claude.cases``."""
+    assert cases.PAGE.read_text(encoding="utf-8") == cases.page()

@@ -22,7 +22,7 @@ import pytest
 
 from api_simulator.claude import FakeClaudeCLI, Turn
 from api_simulator.http import MockHttpServer, ResponseSpec
-from tests.claude import shapes
+from tests.claude import cases, shapes
 from tests.oracle.messages_api import answer, failure, serve, text, thinking, tool
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(120)]
@@ -125,7 +125,7 @@ def real(program: str, mock_http_server: MockHttpServer, tmp_path: Path) -> Real
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_the_fake_does_as_the_real_program(case: str, real: Real, version: str, tmp_path: Path):
     args = shapes.measured()[case]["args"]
-    row = shapes.ROWS[case]
+    row = cases.ROWS[case]
     fake = FakeClaudeCLI(cli_version=version, strict_argv=row.is_strict)
     row.script(fake)
 
