@@ -27,6 +27,7 @@ VERSION = "0.169.0"
 _EXTENSION = (
     "api_simulator.codex._player_arguments",
     "api_simulator.codex._player_rollout",
+    "api_simulator.codex._player_invocation",
     "api_simulator.codex._player",
 )
 

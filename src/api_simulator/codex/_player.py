@@ -2,8 +2,9 @@
 Play a turn of ``codex exec``: the part of the player that knows the real program's habits.
 
 Runs in the fake program's process, after ``process/_player.py`` and under the same rules, in one namespace with
-``_player_arguments.py`` and ``_player_rollout.py``. It knows no record: ``_compile.py`` writes instructions, each a
-line ``VERB NBYTES`` and a payload, and what is known only when the program runs stays a hole in them.
+``_player_arguments.py``, ``_player_rollout.py`` and ``_player_invocation.py``. It knows no record: ``_compile.py``
+writes instructions, each a line ``VERB NBYTES`` and a payload, and what is known only when the program runs stays a
+hole in them.
 """
 
 import posix
@@ -12,17 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from api_simulator.codex._player_arguments import CommandLine, UsageError
-    from api_simulator.codex._player_rollout import (
-        USAGE_KEYS,
-        Earlier,
-        Rollout,
-        codex_home,
-        is_uuid,
-        json_text,
-        recorded,
-        stamp,
-    )
+    from api_simulator.codex._player_invocation import Invocation, refuse
+    from api_simulator.codex._player_rollout import USAGE_KEYS, Rollout, json_text, stamp
     from api_simulator.process._player import Player
 
 #: What the context window holds.
@@ -35,7 +27,6 @@ BWRAP_WARNING = (
     b" sandbox prerequisites: https://developers.openai.com/codex/concepts/sandboxing#prerequisites. Codex will use the"
     b" bundled bubblewrap in the meantime.\n"
 )
-SANDBOXES = {b"workspace-write": b"workspace-write [workdir, /tmp, $TMPDIR]"}
 
 
 def frames(payload: bytes) -> "Iterator[tuple[bytes, bytes]]":
@@ -49,18 +40,16 @@ def frames(payload: bytes) -> "Iterator[tuple[bytes, bytes]]":
 
 
 class Turn:
-    """One invocation: its command line, its thread and what has happened in its turn so far."""
+    """The turn of one invocation: what was said and spent in it so far, and how it ends."""
 
     def __init__(self, player: "Player", settings: bytes) -> None:
         self._player = player
         self._settings = dict(frames(settings))
         self._rollout = Rollout(player)
-        self._earlier: Earlier | None = None
-        self._kind = b"new"
+        self._invocation: Invocation | None = None
         self._json = False
         self._last: bytes | None = None
         self._last_file = b""
-        self._has_begun = False
         self._has_turn = False
         self._is_answering = False
         self._is_over = False
@@ -156,203 +145,35 @@ class Turn:
         stamp(self._player.values)
         self._player.put(2, self._player.filled(template))
 
-    def _refuse(self, text: bytes, code: int) -> None:
-        self._player.put(2, text)
-        self._player.finish(code)
-
-    # The beginning
-
     def _begin(self, _payload: bytes) -> None:
-        is_lenient = self._settings[b"strict"] != b"1"
-        try:
-            line = CommandLine(self._player.argv[1:], lenient=is_lenient)
-        except UsageError as error:
-            self._refuse(b"%s\nFor more information, try '--help'.\n" % error.args[0], 2)
-            return
-        if b"--version" in line.options or b"--help" in line.options:
-            name = b"codex-cli-exec" if line.command == b"exec" else b"codex-cli"
-            shown = b"%s %s\n" % (name, self._settings[b"version"])
-            self._player.put(1, shown if b"--version" in line.options else b"Usage: codex exec [OPTIONS] [PROMPT]\n")
-            self._player.finish(0)
-        if not line.command and not is_lenient:
-            self._refuse(b"Error: stdin is not a terminal\n", 1)
-        self._json = line.wants_json
-        session, prompt = self._arguments(line)
-        heard = self._hear(line, prompt, is_lenient=is_lenient)
-        cwd = self._working_folder(line)
-        if not is_lenient:
-            self._check(line, cwd)
-        home = self._home()
-        self._earlier = self._find(line, session, home, cwd)
-        self._set_values(line, cwd, heard)
-        self._open(line, home)
-        self._has_begun = True
+        invocation = Invocation(self._player, self._settings)
+        self._json = invocation.line.wants_json
+        if invocation.earlier is not None:
+            self._thread_totals = list(invocation.earlier.totals)
+        self._player.values.update(invocation.values)
+        self._open(invocation)
+        self._invocation = invocation
         self.play(self._settings[b"begin"])
 
-    def _arguments(self, line: "CommandLine") -> "tuple[bytes, bytes | None]":
-        given = list(line.positional)
-        session = (
-            given.pop(0) if line.command in (b"resume", b"fork") and given and b"--last" not in line.options else b""
-        )
-        return session, given[0] if given else None
-
-    def _hear(self, line: "CommandLine", prompt: "bytes | None", *, is_lenient: bool) -> bytes:
-        """Return the prompt, joined with what came on standard input."""
-        if posix.isatty(0):
-            if not prompt and not is_lenient:
-                self._refuse(
-                    b"No prompt provided. Either specify one as an argument or pipe the prompt into stdin.\n", 1
-                )
-            return prompt or b""
-        is_whole = prompt is None or prompt == b"-"
-        if line.command in (b"resume", b"fork") and not is_whole:
-            return prompt or b""
-        if prompt != b"-":
-            self._player.put(2, self._settings[b"reading-prompt" if prompt is None else b"reading-more"])
-        if is_lenient:
-            self._player.stdin.capture()
-        else:
-            self._player.read_to_end()
-        heard = b"".join(self._player.stdin.heard)
-        if not is_whole:
-            rest = heard if heard.endswith(b"\n") else heard + b"\n"
-            return b"%s\n\n<stdin>\n%s</stdin>" % (prompt, rest) if heard.strip() else prompt or b""
-        if not heard.strip() and not is_lenient:
-            self._refuse(b"No prompt provided via stdin.\n", 1)
-        return heard
-
-    def _working_folder(self, line: "CommandLine") -> bytes:
-        given = line.options.get(b"--cd", b"")
-        if not given:
-            return self._player.cwd
-        try:
-            before = posix.open(b".", posix.O_RDONLY | posix.O_CLOEXEC)
-            posix.chdir(given)
-            found = posix.getcwdb()
-            posix.fchdir(before)
-            posix.close(before)
-        except OSError:
-            self._refuse(b"Error: No such file or directory (os error 2)\n", 1)
-            raise
-        return found
-
-    def _check(self, line: "CommandLine", cwd: bytes) -> None:
-        free = (b"--skip-git-repo-check", b"--dangerously-bypass-approvals-and-sandbox", b"--trust")
-        if not any(option in line.options for option in free) and not is_in_git(cwd):
-            self._refuse(self._settings[b"no-git"], 1)
-        schema = line.options.get(b"--output-schema")
-        if schema is not None:
-            self._check_schema(schema)
-
-    def _check_schema(self, path: bytes) -> None:
-        try:
-            file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        except OSError:
-            self._refuse(b"Failed to read output schema file %s: No such file or directory (os error 2)\n" % path, 1)
-            return
-        import json
-
-        content = b""
-        while piece := posix.read(file, 65536):
-            content += piece
-        posix.close(file)
-        try:
-            json.loads(content)
-        except ValueError:
-            self._refuse(b"Output schema file %s is not valid JSON: expected value at line 1 column 1\n" % path, 1)
-
-    def _home(self) -> bytes:
-        environ = dict(entry.split(b"=", 1) for entry in self._player.environ.split(b"\0") if b"=" in entry)
-        self._path = environ.get(b"PATH", b"")
-        names = (b"own", b"test-codex-home", b"test-home", b"account-home")
-        home = codex_home(environ, *(self._settings[name] for name in names))
-        home = home if home.startswith(b"/") else self._player.cwd + b"/" + home
-        self._player.call.add((b"codex-home", home))
-        return home
-
-    def _find(self, line: "CommandLine", session: bytes, home: bytes, cwd: bytes) -> "Earlier | None":
-        if line.command not in (b"resume", b"fork"):
-            return None
-        self._kind = line.command
-        if session and is_uuid(session):
-            for name, path in recorded(home):
-                if name.endswith(session + b".jsonl"):
-                    return Earlier(session, path)
-            self._refuse(self._settings[b"unknown-thread"].replace(b"\0session\0", session), 1)
-        elif b"--last" in line.options:
-            for name, path in recorded(home):
-                earlier = Earlier(name[-42:-6], path)
-                if b"--all" in line.options or earlier.cwd == json_text(cwd):
-                    return earlier
-        # A name that nobody has, and nothing recorded: silently a new thread.
-        self._kind = b"new"
-        return None
-
-    def _set_values(self, line: "CommandLine", cwd: bytes, prompt: bytes) -> None:
-        model = line.options.get(b"--model", self._settings[b"model"])
-        asked = line.options.get(b"--sandbox", b"")
-        if b"--dangerously-bypass-approvals-and-sandbox" in line.options:
-            asked = b"danger-full-access"
-        sandbox = asked or b"read-only"
-        # Of a model that it does not know the program has no such hash.
-        known = b',"comp_hash":"2911"' if model.startswith(b"gpt-") else b""
-        run = b"%012x" % self._player.call.number
-        earlier = self._earlier
-        thread = (
-            earlier.thread if earlier is not None and self._kind == b"resume" else self._settings[b"thread"][:24] + run
-        )
-        if earlier is not None:
-            self._thread_totals = list(earlier.totals)
-        self._player.values.update(
-            {
-                b"thread": thread,
-                b"version": self._settings[b"version"],
-                b"provider": self._settings[b"provider"],
-                b"turn": self._settings[b"turn"][:24] + run,
-                b"run": run,
-                b"cwd": json_text(cwd),
-                b"cwd-inside": json_text(cwd)[1:-1],
-                b"cwd-plain": cwd,
-                b"prompt": json_text(prompt),
-                b"prompt-plain": prompt,
-                b"model": json_text(model),
-                b"model-plain": model,
-                b"sandbox": sandbox,
-                b"sandbox-plain": SANDBOXES.get(sandbox, sandbox),
-                b"profile": known + self._settings.get(b"profile-" + asked, b""),
-                b"parent": earlier.thread if earlier is not None else b"",
-                b"parent-ordinal": b"%d" % (earlier.ordinal if earlier is not None else 0),
-                b"git": self._settings[b"git"] if is_in_git(cwd) else b"",
-                b"started": b"0",
-            }
-        )
-
-    def _open(self, line: "CommandLine", home: bytes) -> None:
-        path = line.options.get(b"--output-last-message")
+    def _open(self, invocation: "Invocation") -> None:
+        path = invocation.line.options.get(b"--output-last-message")
         if path is not None:
             self._last_file = path if path.startswith(b"/") else self._player.cwd + b"/" + path
             try:
                 self._write_last(b"")
             except OSError:
-                self._refuse(
-                    b'Error: Failed to open last message file "%s": No such file or directory (os error 2)\n' % path, 1
+                refuse(
+                    self._player,
+                    b'Error: Failed to open last message file "%s": No such file or directory (os error 2)\n' % path,
+                    1,
                 )
-        if b"--ephemeral" in line.options:
+        if b"--ephemeral" in invocation.line.options:
             return
-        if self._kind == b"resume" and self._earlier is not None:
-            self._rollout.append_to(self._earlier)
+        if invocation.kind == b"resume" and invocation.earlier is not None:
+            self._rollout.append_to(invocation.earlier)
             return
-        self._rollout.create(home, self._player.values[b"thread"])
-        self._rollout.add(self._settings[b"meta-forked" if self._kind == b"fork" else b"meta"])
-
-    def _has_bwrap(self) -> bool:
-        for folder in self._path.split(b":"):
-            try:
-                posix.stat(folder + b"/bwrap")
-            except OSError:
-                continue
-            return True
-        return False
+        self._rollout.create(invocation.home, self._player.values[b"thread"])
+        self._rollout.add(self._settings[b"meta-forked" if invocation.kind == b"fork" else b"meta"])
 
     # The turn
 
@@ -363,8 +184,9 @@ class Turn:
         stamp(self._player.values)
         self._player.values[b"started"] = self._player.values[b"epoch"]
         self._player.values[b"started-ms"] = self._player.values[b"epoch-ms"]
-        kind = self._kind
-        earlier = self._earlier
+        assert self._invocation is not None
+        kind = self._invocation.kind
+        earlier = self._invocation.earlier
         if kind == b"resume" and earlier is not None:
             if earlier.sandbox != self._player.values[b"sandbox"]:
                 kind = b"resume-sandbox"
@@ -373,7 +195,7 @@ class Turn:
         self.play(self._settings[b"turn-" + kind])
         self.play(self._settings[b"turn-begun"])
         # After the records: who has seen it may send a signal.
-        if self._player.values[b"sandbox"] != b"danger-full-access" and not self._has_bwrap():
+        if self._player.values[b"sandbox"] != b"danger-full-access" and not self._invocation.has_bwrap():
             self._say_raw(BWRAP_WARNING)
 
     def _answer(self, _payload: bytes) -> None:
@@ -480,7 +302,7 @@ class Turn:
 
     def _interrupted(self, number: int) -> bool:
         """Leave at SIGINT as the real program does, or not at all while it still reads its input."""
-        if not self._has_begun:
+        if self._invocation is None:
             return number != 2
         if number != 2 or self._is_over or not self._has_turn:
             return True
@@ -504,20 +326,6 @@ def thousands(totals: "dict[bytes, int]") -> bytes:
     """Return what text mode says was used, with separators."""
     used = totals[b"input_tokens"] - totals[b"cached_input_tokens"] + totals[b"output_tokens"]
     return f"{used:,}".encode()
-
-
-def is_in_git(folder: bytes) -> bool:
-    """Return whether the folder, or one above it, has a ``.git``."""
-    while True:
-        try:
-            posix.stat(folder.rstrip(b"/") + b"/.git")
-        except OSError:
-            above = folder.rpartition(b"/")[0]
-            if not above or above == folder:
-                return False
-            folder = above
-        else:
-            return True
 
 
 def start(player: "Player", settings: bytes) -> "Callable[[bytes], None]":
