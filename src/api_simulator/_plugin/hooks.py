@@ -4,6 +4,7 @@ The hooks of a run that uses the package: verdicts in the phase they belong to, 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,24 +37,17 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     parity = item.stash.get(RUN, None)
     if parity is not None:
         state.marked["engine"] = parity.engine
-    try:
+    # Judged now, or the teardown would be blamed for what a fixture's set-up asked.
+    with judging_failures(item):
         return (yield)
-    except BaseException:
-        # Judged now, or the teardown would be blamed for what a fixture's set-up asked.
-        state.verdict = judge(item, expectations=False)
-        raise
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the call phase for traffic that was not as expected, unless the test has failed by itself."""
     __tracebackhide__ = True
-    try:
+    with judging_failures(item):
         result = yield
-    except BaseException:
-        # The test's own failure stays the primary one; the verdict goes into its report.
-        state_of(item).verdict = judge(item, expectations=False)
-        raise
     verdict = judge(item, expectations=True)
     if verdict:
         # Kept for the report too: unittest puts its own failure in the place of this one, and that is right.
@@ -66,15 +60,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Fail the teardown for unmatched requests that arrived during it."""
     __tracebackhide__ = True
-    try:
+    with judging_failures(item):
         result = yield
-    except BaseException:
-        state_of(item).verdict = judge(item, expectations=False)
-        raise
     verdict = judge(item, expectations=False)
     if verdict:
         fail_with(f"during fixture teardown: {verdict}")
     return result
+
+
+@contextlib.contextmanager
+def judging_failures(item: pytest.Item) -> Iterator[None]:
+    """Judge the traffic when the phase fails by itself: its failure stays the primary one, the verdict is reported."""
+    try:
+        yield
+    except BaseException:
+        state_of(item).verdict = judge(item, expectations=False)
+        raise
 
 
 def fail_with(text: str) -> NoReturn:
