@@ -15,7 +15,7 @@ from api_simulator.codex._records import Rollout
 from api_simulator.codex._script import AgentSteps, CodexScript
 from api_simulator.errors import OptionError, ScriptError
 from api_simulator.process._builder import Question, Script
-from api_simulator.process._cut_points import CutPoint, cut_points, cut_steps
+from api_simulator.process._cut_points import CutPoint
 from api_simulator.process._fake_program import FakeProgram
 from api_simulator.process._seeded import seeded_uuid7
 from api_simulator.process._stage import Stage
@@ -59,6 +59,8 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
     there from the test process's environment, as that was at the last change of the script, ``with`` or :meth:`run`;
     else into a folder of the fake's own, which :meth:`codex_home` names.
 
+    Cut points are places in the events of ``codex exec --json``, run in the present folder.
+
     Args:
         seed: Determines ids; the same seed gives the same output.
 
@@ -98,40 +100,7 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
 
     # Cuts
 
-    def cut_points(self, *, offsets: int = 64, seed: int = 0) -> list[CutPoint]:
-        """
-        Return places at which the events of ``codex exec --json``, run in the present folder, can be cut.
-
-        Args:
-            offsets: How many places within events, besides every boundary between two.
-
-            seed: Determines which.
-
-        Raises:
-            ScriptError: If the script asks the test process, so that its output is not known.
-        """
-        return cut_points([Write(self._shown())], offsets=offsets, seed=seed)
-
-    def cut_at(self, point: CutPoint | str | None) -> FakeCodexCLI:
-        """
-        Play the script up to a place of its events, and there end, be killed, hang or go on corrupted.
-
-        Args:
-            point: From :meth:`cut_points`, or its id as a report shows it, for instance ``"kill@120"``; None
-                takes the cut back.
-
-        Raises:
-            ScriptError: If there is no such place.
-        """
-        target = self._target()
-        chosen = CutPoint.parse(point) if isinstance(point, str) else point
-        if chosen is not None:
-            cut_steps([Write(self._shown())], chosen)
-        target._cut = chosen
-        target._changed()
-        return self
-
-    def _shown(self) -> bytes:
+    def _uncut(self) -> list[Any]:
         """Return the events of the script as another fake of the same kind prints them, up to where it hangs."""
         script = self._default
         if any(isinstance(step, Question) for step in script._steps):
@@ -143,9 +112,10 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
             twin._default._steps = steps[:hang]
             if hang is not None:
                 twin._default._steps.append(Exit(0))
-            return twin.run(["exec", "--json", "--skip-git-repo-check", "-"], stdin="cut").stdout_bytes
+            shown = twin.run(["exec", "--json", "--skip-git-repo-check", "-"], stdin="cut").stdout_bytes
         finally:
             twin.close()
+        return [Write(shown)]
 
     # What is on disk
 

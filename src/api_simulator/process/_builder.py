@@ -335,8 +335,7 @@ class Steps(ABC):
 
             seed: Determines which.
         """
-        steps, _ = self._target().parts(None, cut=False)
-        return cut_points(steps, offsets=offsets, seed=seed)
+        return cut_points(self._uncut(), offsets=offsets, seed=seed)
 
     def cut_at(self, point: CutPoint | str | None) -> Self:
         """
@@ -351,14 +350,16 @@ class Steps(ABC):
         """
         target = self._target()
         chosen = CutPoint.parse(point) if isinstance(point, str) else point
-        before, target._cut = target._cut, chosen
-        try:
-            target.parts(None)
-        except ScriptError:
-            target._cut = before
-            raise
+        if chosen is not None:
+            cut_steps(self._uncut(), chosen)
+        target._cut = chosen
         target._changed()
         return self
+
+    def _uncut(self) -> list[Any]:
+        """Return the steps in whose output the cut points are places."""
+        steps, _ = self._target().parts(None, cut=False)
+        return steps
 
     # Common
 
