@@ -29,6 +29,23 @@ class Valve:
         while not self._opened.is_set():  # noqa: ASYNC110  # what is waited for happens on another thread
             await asyncio.sleep(0.001)
 
+    def between(self, before, after, *, is_async):
+        """Return an iterator with the pieces *before*, and with those *after* once this is open."""
+
+        def plain():
+            yield from before
+            self.wait()
+            yield from after
+
+        async def later():
+            for piece in before:
+                yield piece
+            await self.wait_async()
+            for piece in after:
+                yield piece
+
+        return later() if is_async else plain()
+
 
 # Chunks
 
@@ -150,18 +167,7 @@ def test_one_source_on_two_routes_is_read_by_both(server):
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 def test_a_piece_leaves_before_the_next_is_there(server, is_async):
     valve = Valve()
-
-    def plain():
-        yield b"first"
-        valve.wait()
-        yield b"second"
-
-    async def later():
-        yield b"first"
-        await valve.wait_async()
-        yield b"second"
-
-    server.get("/").stream(later() if is_async else plain())
+    server.get("/").stream(valve.between((b"first",), (b"second",), is_async=is_async))
 
     with Wire(server) as wire:
         wire.ask()
@@ -178,19 +184,7 @@ def test_a_piece_leaves_before_the_next_is_there(server, is_async):
 def test_readers_of_one_iterator_do_not_take_pieces_from_each_other(server, is_async):
     """Those who come later get what is there at once, and the rest together with the first."""
     valve = Valve()
-
-    def plain():
-        yield b"first"
-        valve.wait()
-        yield from (b"second", b"third")
-
-    async def later():
-        yield b"first"
-        await valve.wait_async()
-        yield b"second"
-        yield b"third"
-
-    server.get("/").stream(later() if is_async else plain())
+    server.get("/").stream(valve.between((b"first",), (b"second", b"third"), is_async=is_async))
     wires = [Wire(server) for _ in range(4)]
     for wire in wires:
         wire.ask()
@@ -207,18 +201,7 @@ def test_readers_of_one_iterator_do_not_take_pieces_from_each_other(server, is_a
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 def test_a_client_that_leaves_does_not_end_the_iterator_for_others(server, is_async):
     valve = Valve()
-
-    def plain():
-        yield b"first"
-        valve.wait()
-        yield b"second"
-
-    async def later():
-        yield b"first"
-        await valve.wait_async()
-        yield b"second"
-
-    server.get("/").stream(later() if is_async else plain())
+    server.get("/").stream(valve.between((b"first",), (b"second",), is_async=is_async))
     with Wire(server) as leaving:
         leaving.ask()
         leaving.read_until(b"first\r\n")
@@ -233,16 +216,7 @@ def test_a_client_that_leaves_does_not_end_the_iterator_for_others(server, is_as
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 def test_an_iterator_that_blocks_holds_nobody_else_up(server, is_async):
     valve = Valve()
-
-    def plain():
-        valve.wait()
-        yield b"late"
-
-    async def later():
-        await valve.wait_async()
-        yield b"late"
-
-    server.get("/slow").stream(later() if is_async else plain())
+    server.get("/slow").stream(valve.between((), (b"late",), is_async=is_async))
     server.get("/quick").text("quick")
 
     with Wire(server) as slow:
