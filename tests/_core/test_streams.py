@@ -257,7 +257,7 @@ def test_a_file_has_the_length_it_has_now(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(SpecError, match=r"^file: .*missing' is no file$"):
+    with pytest.raises(SpecError, match=r"^file: .*missing' is no file; give the path"):
         file(tmp_path / "missing")
     with pytest.raises(SpecError, match=r"is no file"):
         file(tmp_path)

@@ -36,7 +36,7 @@ CASES: dict[str, Callable[[Turn], Turn]] = {
         turn.thinking("Hm.").text("I will run it.").tool("Bash", LS, result="hi").text("Done.")
     ),
     "tool_bash_echo": echoing,
-    "tool_bash_echo_json": lambda turn: turn.tool("Bash", LS, result="hi").text("Done."),
+    "tool_bash_echo_json": echoing,
     "tool_bash_denied_json": lambda turn: turn.tool("Bash", {"command": "touch a"}).text("Denied."),
     "tool_write_read_edit": lambda turn: (
         turn.tool("Write", WRITE).tool("Read", {"file_path": "a.txt"}, result="hi").tool("Edit", {"file_path": "a.txt"})

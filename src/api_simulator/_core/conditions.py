@@ -68,7 +68,9 @@ class Condition(ABC):
 
 def _checked(condition: object) -> Condition:
     if not isinstance(condition, Condition):
-        raise TypeError(f"a condition joins with conditions only, not with {condition!r}")
+        raise TypeError(
+            f"a condition joins with conditions only, not with {condition!r}; make a function one by where(...)"
+        )
     return condition
 
 

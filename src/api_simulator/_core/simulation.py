@@ -292,7 +292,10 @@ class Simulation:
         with self._lock:
             if any(isinstance(item, ResponseSpec) and item.early for item in route.answers.items):
                 if route.pattern.needs_body:
-                    raise RouteError(f"{route}: early=True answers before the body is there, but a condition needs it")
+                    raise RouteError(
+                        f"{route}: early=True answers before the body is there, but a condition needs it; "
+                        "leave one of the two out"
+                    )
                 self.answers_early = True
                 self._tell_intake()
             replaced = self.routes.with_pattern(route.pattern)

@@ -263,7 +263,8 @@ def file(path: str | Path, *, content_type: str = "application/octet-stream") ->
     """
     where = Path(path)
     if not where.is_file():
-        raise SpecError(f"file: {str(where)!r} is no file")
+        place = "" if where.is_absolute() else f" in {str(Path.cwd())!r}"
+        raise SpecError(f"file: {str(where)!r} is no file{place}; give the path of one that exists")
     return File(where, 0, content_type)
 
 

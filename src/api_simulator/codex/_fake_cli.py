@@ -104,7 +104,10 @@ class FakeCodexCLI(AgentSteps, FakeProgram):
         """Return the events of the script as another fake of the same kind prints them, up to where it hangs."""
         script = self._default
         if any(isinstance(step, Question) for step in script._steps):
-            raise ScriptError("cut points: the script asks the test process, so its output is not known before")
+            raise ScriptError(
+                "cut points: the script asks the test process, so its output is not known before; "
+                "cut one without answer()"
+            )
         steps: list[Any] = [step for step in script._steps if not isinstance(step, Wait)]
         hang = next((index for index, step in enumerate(steps) if isinstance(step, Hang)), None)
         twin = FakeCodexCLI(seed=self._seed, model=self._model, provider=self._provider)

@@ -306,8 +306,9 @@ class AgentSteps(Steps):
         """Say what each API answer from here on costs; what is printed is the thread's total, resumed turns too."""
         values = (input_tokens, cached_input_tokens, cache_write_input_tokens, output_tokens, reasoning_output_tokens)
         call = f"usage({input_tokens!r}, {output_tokens!r})"
-        if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values):
-            raise ScriptError(f"{call}: tokens are whole numbers from 0")
+        for value in values:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ScriptError(f"{call}: tokens are whole numbers from 0, got {value!r}")
         return self._act(call, Costs(TokenUsage(*values)))
 
     def no_usage(self) -> Self:

@@ -204,7 +204,7 @@ def json_schema(schema: Mapping[str, Any]) -> Condition:
 def form(fields: Mapping[str, ValueInput | list[str]]) -> Condition:
     """Ask for fields of an URL-encoded form; values as for :func:`header`, a list asks for each of its values."""
     if not fields:
-        raise RouteError("form: no field is named")
+        raise RouteError("form: no field is named; give at least one, as form({'name': 'Ada'})")
     pairs = [(name, item) for name, value in fields.items() for item in _listed("form", name, value)]
     conditions = tuple(_named(FormHas, "form", name, value) for name, value in pairs)
     return conditions[0] if len(conditions) == 1 else AllOf(conditions)
@@ -227,7 +227,7 @@ def multipart(
     from api_simulator.http._extras.multipart import multipart_condition
 
     if not fields and not files:
-        raise RouteError("multipart: no field or file is named")
+        raise RouteError("multipart: no field or file is named; give at least one, as multipart({'name': 'Ada'})")
     for name, content in (*(fields or {}).items(), *(files or {}).items()):
         if content is not None and not isinstance(content, str | bytes):
             raise RouteError(f"multipart: {name!r} is text, bytes or None (any), got {content!r}")

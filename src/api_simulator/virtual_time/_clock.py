@@ -125,7 +125,9 @@ class VirtualClock:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
             raise VirtualTimeError(f"advance: expected a finite number of seconds, 0 or more, got {seconds!r}")
         if not self.is_owner():
-            raise VirtualTimeError(f"advance: {threading.current_thread().name} is not the thread the clock runs for")
+            raise VirtualTimeError(
+                f"advance: {threading.current_thread().name} is not the thread the clock runs for; call it there"
+            )
         self._let_pass(round(seconds * 1e9))
 
     @property

@@ -24,11 +24,8 @@ def retries(turn: Turn, move: Move) -> Waits:
     limit = max(_max_retries(turn), move["times"])
     for attempt in range(1, move["times"] + 1):
         if session.records.has("system/api_retry"):
-            session.emit(session.records.api_retry(attempt, error_status=failure.status, max_retries=limit))
-        session.transcript.system(
-            "api_error",
-            {"level": "error", "retryAttempt": attempt, "maxRetries": limit, "source": "request_retry"},
-        )
+            printed = session.emit(session.records.api_retry(attempt, error_status=failure.status, max_retries=limit))
+            session.transcript.api_error(printed, message=failure.api_message)
         if move.get("gap_ms"):
             yield Pause(ms=move["gap_ms"])
 

@@ -227,7 +227,7 @@ class Program:
         if self._session is not None and not self._session.is_over:
             # No result, but the transcript gets its proper end.
             self._session.take()
-            self._session.transcript.close(cost_usd=self._session.records.total_cost_usd)
+            self._session.transcript.close()
             for output in self._session.take():
                 if isinstance(output, Log):
                     self._log(output)

@@ -255,7 +255,7 @@ class Session:
         """End the process."""
         if self.is_over:
             return
-        self.transcript.close(cost_usd=self.records.total_cost_usd)
+        self.transcript.close()
         self._mirror()
         self.put(Leave(code))
         self.exit_code = code

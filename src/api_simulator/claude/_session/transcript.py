@@ -51,7 +51,11 @@ class Transcript:
         self._parents: dict[str, str | None] = {}
         self._path: str | None = None
         self._last_prompt = ""
+        self._prompt_id: str | None = None
         self._prompts = 0
+        self._uncompacted: list[str] = []
+        self._title = ""
+        self._answer: tuple[object, int] = (None, 0)
 
     # Which file
 
@@ -71,6 +75,7 @@ class Transcript:
         self._path = None
         self._parents.clear()
         self._prompts = 0
+        self._uncompacted.clear()
 
     def path(self) -> str:
         """Return the file of the session, as a full path."""
@@ -89,50 +94,97 @@ class Transcript:
             "timestamp": self._records.timestamp(),
             "sessionId": self._records.session_id,
         }
-        self._write(
-            self._file(""), {**queued, "operation": "enqueue", "content": text}, {**queued, "operation": "dequeue"}
-        )
+        operations: list[Record] = [{"operation": "enqueue", "content": text}, {"operation": "dequeue"}]
+        kept = (entry for entry in operations if self._has(entry["operation"]))
+        self._write(self._file(""), *({**queued, **entry} for entry in kept))
         self._last_prompt = text
+        self._prompt_id = self._records.new_uuid()
         self._prompts += 1
         record: Record = {
             "type": "user",
             "message": {"role": "user", "content": content},
-            "promptId": self._records.new_uuid(),
+            "promptId": self._prompt_id,
             "permissionMode": mode,
             "promptSource": "sdk",
-            "turnPosition": {"promptIndex": self._prompts - 1, "turnIndex": 0},
+            "turnPosition": self._position(),
         }
         if origin is not None:
             record["origin"] = origin
-        return self._add(record, uuid)
+        own = self._add(record, uuid)
+        self._uncompacted.append(own)
+        return own
 
     def assistant(self, printed: Mapping[str, Any], *, stop_reason: str | None, agent_id: str = "") -> None:
         """Write what the model said, with the final stop reason, which the printed record lacks."""
         message = {**printed["message"]}
         if stop_reason is not None:
             message["stop_reason"] = stop_reason
-        record: Record = {"type": "assistant", "message": message, "apiBlockIndex": 0, "effort": None}
-        if "request_id" in printed:
-            record["requestId"] = printed["request_id"]
-        if printed.get("is_api_error_message"):
-            record |= {"isApiErrorMessage": True, "error": printed.get("error")}
+        record: Record = {"type": "assistant", "message": message}
+        request_id = printed.get("request_id") or self._records.request_id
+        if request_id is not None:
+            record["requestId"] = request_id
+        # Not by `is_api_error_message`: old versions do not print it.
+        is_failure = message["model"] == "<synthetic>"
+        record |= _failure(printed) if is_failure else self._answered(message)
         if printed.get("aborted"):
             record["isAbortedMidStream"] = True
+        for name, said in (("thinkingDurationMs", "thinking_duration_ms"), ("thinkingDisplay", "thinking_display")):
+            if said in printed:
+                record[name] = printed[said]
         self._add(record, printed.get("uuid"), agent_id)
+
+    def _answered(self, message: Record) -> Record:
+        """Return what is said of a block of the model's answer."""
+        last_id, index = self._answer
+        self._answer = (message["id"], index + 1 if message["id"] == last_id else 0)
+        fields: Record = {
+            "apiBlockIndex": self._answer[1],
+            "effort": None,
+            "promptCacheRequested": True,
+            "requestedModel": self._records.model,
+        }
+        (block,) = message["content"]
+        if block["type"] == "tool_use":
+            fields["toolInputStreamMs"] = 0
+            if block["name"].startswith("mcp__"):
+                _, server, tool = (*block["name"].split("__", 2), "")[:3]
+                fields |= {"attributionMcpServer": server, "attributionMcpTool": tool}
+        return fields
 
     def user(self, printed: Mapping[str, Any], *, agent_id: str = "") -> None:
         """Write what the program said to the model: the result of a tool, a nudge."""
-        record: Record = {"type": "user", "message": printed["message"]}
+        record: Record = {"type": "user", "message": printed["message"], "promptId": self._prompt_id}
         if "tool_use_result" in printed:
-            record["toolUseResult"] = printed["tool_use_result"]
+            result = record["toolUseResult"] = printed["tool_use_result"]
             record["sourceToolAssistantUUID"] = self._parents.get(agent_id)
+            if isinstance(result, dict) and "stdout" in result:
+                record["sandboxed"] = False
+        for meta in printed.get("tool_result_meta", ()):
+            record["permissionDecision"] = {
+                "reasonType" if name == "reason_type" else name: value
+                for name, value in meta["permission_decision"].items()
+            }
+            if "non_execution_kind" in meta:
+                record["toolDenialKind"] = meta["non_execution_kind"]
         if printed.get("isSynthetic"):
             record["isMeta"] = True
         self._add(record, printed.get("uuid"), agent_id)
 
-    def system(self, subtype: str, fields: Mapping[str, Any]) -> None:
-        """Write a ``system`` record."""
-        self._add({"type": "system", "subtype": subtype, **fields}, None)
+    def api_error(self, retry: Mapping[str, Any], *, message: str) -> None:
+        """Write that a request failed and is tried again, as the printed record *retry* says."""
+        if not self._has("api_error"):
+            return
+        record: Record = {
+            "type": "system",
+            "subtype": "api_error",
+            "level": "error",
+            "error": {"message": message, "status": retry["error_status"]},
+            "retryInMs": retry["retry_delay_ms"],
+            "retryAttempt": retry["attempt"],
+            "maxRetries": retry["max_retries"],
+            "source": "request_retry",
+        }
+        self._add(record, None)
 
     def compacted(self, boundary: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """Write that the conversation was compacted: the chain begins anew."""
@@ -143,8 +195,20 @@ class Transcript:
         }
         record = {"type": "system", "subtype": "compact_boundary", "content": "Conversation compacted", "level": "info"}
         self._add({**record, "compactMetadata": metadata, "logicalParentUuid": last}, boundary.get("uuid"))
-        told: Record = {"type": "user", "message": summary["message"], "isCompactSummary": True}
-        self._add({**told, "isVisibleInTranscriptOnly": True}, summary.get("uuid"))
+        told: Record = {
+            "type": "user",
+            "message": summary["message"],
+            "promptId": self._prompt_id,
+            "turnPosition": self._position(),
+            "isCompactSummary": True,
+            "isVisibleInTranscriptOnly": True,
+            "summarizedTurnPromptUuids": list(self._uncompacted),
+        }
+        self._uncompacted.clear()
+        self._add(told, summary.get("uuid"))
+
+    def _position(self) -> Record:
+        return {"promptIndex": max(0, self._prompts - 1), "turnIndex": 0}
 
     def agent_began(self, task: Mapping[str, Any], prompt: str) -> None:
         """Write the two files of a sub-agent: its chain and what it is."""
@@ -166,22 +230,27 @@ class Transcript:
         self._add({"type": "user", "message": {"role": "user", "content": prompt}}, None, agent_id)
 
     def title(self, title: str) -> None:
-        """Write the title of the session."""
-        self._write(
-            self._file(""), {"type": "custom-title", "customTitle": title, "sessionId": self._records.session_id}
-        )
+        """Write the title of the session; it is written once more at the end."""
+        self._title = title
+        named = [{"type": "custom-title", "customTitle": title}, {"type": "agent-name", "agentName": title}]
+        self._state(*named)
 
-    def close(self, *, cost_usd: float) -> None:
+    def close(self) -> None:
         """Write the last records, if there is anything at all."""
         if not self._prompts:
             return
+        self._state({"type": "last-prompt", "lastPrompt": self._last_prompt, "leafUuid": self._parents.get("")})
+        if self._title:
+            self.title(self._title)
+        self._state({"type": "cost-state", **self._records.spent()})
+
+    def _state(self, *records: Record) -> None:
+        """Write records that belong to no conversation, those that this version has."""
         session = {"sessionId": self._records.session_id}
-        leaf = {"lastPrompt": self._last_prompt, "leafUuid": self._parents.get("")}
-        self._write(
-            self._file(""),
-            {"type": "last-prompt", **leaf, **session},
-            {"type": "cost-state", "totalCostUSD": cost_usd, "totalAPIDuration": 0, "modelUsage": {}, **session},
-        )
+        self._write(self._file(""), *({**record, **session} for record in records if self._has(record["type"])))
+
+    def _has(self, kind: str) -> bool:
+        return self._records.has(f"transcript/{kind}")
 
     def mirrored(self) -> list[Record]:
         """Return the records that bring the host what was written since the last time."""
@@ -209,11 +278,25 @@ class Transcript:
         self._parents[agent_id] = own
         return own
 
-    def _write(self, path: str, *records: Record) -> None:
+    def _write(self, path: str, *entries: Record) -> None:
+        absent = self._records.profile.absent_keys.get("transcript", ())
+        records = tuple({key: value for key, value in entry.items() if key not in absent} for entry in entries)
         if self._is_kept and records:
             self._put(Log(path, records))
         if self._mirrors and records:
             self._mirrored.setdefault(path, []).extend(records)
+
+
+def _failure(printed: Mapping[str, Any]) -> Record:
+    """Return what is said of an API request that failed for good."""
+    fields: Record = {"isApiErrorMessage": True, "error": printed.get("error"), "failedResponseHadNoToolCall": True}
+    names = {
+        "apiError": "api_error",
+        "apiErrorParams": "api_error_params",
+        "apiErrorStatus": "api_error_status",
+        "apiErrorType": "api_error_type",
+    }
+    return fields | {name: printed[said] for name, said in names.items() if said in printed}
 
 
 def leaf_of(records: list[Record]) -> str | None:

@@ -247,6 +247,11 @@ class Assistant(Init):
         }
         return self._without("error", message)
 
+    @property
+    def request_id(self) -> str | None:
+        """The id of the API request whose answer is being printed; None between answers."""
+        return None if self._message is None else str(self._message["request"])
+
     # Within
 
     def _begin_message(self, agent: Mapping[str, object] | None) -> Record:

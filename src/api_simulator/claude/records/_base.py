@@ -63,7 +63,7 @@ class Base:
         #: Of the whole session; results report it.
         self.total_cost_usd = cost_so_far_usd
         self._counts: dict[str, int] = {}
-        self._now_ms = _EPOCH_MS + int(86_400_000 * seeded_fraction(seed, "clock"))
+        self._now_ms = self._began_ms = _EPOCH_MS + int(86_400_000 * seeded_fraction(seed, "clock"))
         self._result_index = 0
         self._prompt_uuid: str | None = None
         self._is_first_answer = True
@@ -160,6 +160,21 @@ class Base:
             entry["inputTokens"] += read
             entry["outputTokens"] += written
             entry["costUSD"] = round(entry["costUSD"] + cost, 9)
+
+    def spent(self) -> Record:
+        """Return what the session has spent so far, as the last record of its transcript says it; times in ms."""
+        return {
+            "totalCostUSD": self.total_cost_usd,
+            "hasUnknownModelCost": False,
+            "startTime": self._began_ms,
+            "totalDuration": self._now_ms - self._began_ms,
+            "totalAPIDuration": self._api_ms,
+            "totalAPIDurationWithoutRetries": self._api_ms,
+            "totalToolDuration": 0,
+            "totalLinesAdded": 0,
+            "totalLinesRemoved": 0,
+            "modelUsage": {model: dict(entry) for model, entry in self._model_usage.items()},
+        }
 
 
 def _model_usage(model: str) -> Record:

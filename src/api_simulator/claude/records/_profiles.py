@@ -21,11 +21,12 @@ class Profile:
 
         name: The version that was measured.
 
-        absent_records: Kinds of records that it never writes: a ``type``, or ``system/`` and a subtype.
+        absent_records: Kinds of records that it never writes: a ``type``, or ``system/`` and a subtype; after
+            ``transcript/``, one that it leaves out of its transcripts.
 
         absent_keys: Kind of record to the keys that it leaves out; ``message`` is the API message of an
             assistant's record, ``error`` a synthetic one, ``max_turns`` a result of that subtype, ``model`` an entry of
-            ``modelUsage``, ``initialized`` the answer to ``initialize``.
+            ``modelUsage``, ``initialized`` the answer to ``initialize``, ``transcript`` any record of a transcript.
 
         stop_reason_on_last_block: Whether the last block of an API message has the real stop reason; newer
             versions print null on every block.
@@ -123,6 +124,7 @@ _RECORDS_2_1_100 = _keys(
     "conversation_reset command_lifecycle transcript_mirror system/background_tasks_changed system/informational"
     " system/model_fallback system/notification system/permission_denied system/session_state_changed"
     " system/session_title_changed system/thinking_tokens system/task_updated system/ui_invalidate"
+    " transcript/agent-name transcript/cost-state transcript/api_error"
 )
 _KEYS_2_1_100 = {
     "system/init": _INIT_2_1_100,
@@ -145,6 +147,12 @@ _KEYS_2_1_100 = {
         "thinkingTokens cacheCreationEphemeral5mInputTokens cacheCreationEphemeral1hInputTokens canonicalModel provider"
         " costBasis"
     ),
+    "transcript": _keys(
+        "apiBlockIndex apiErrorStatus apiErrorType attributionMcpServer attributionMcpTool effort"
+        " failedResponseHadNoToolCall leafUuid permissionDecision promptCacheRequested promptSource requestedModel"
+        " sandboxed summarizedTurnPromptUuids thinkingDisplay thinkingDurationMs toolDenialKind toolInputStreamMs"
+        " turnPosition"
+    ),
 }
 _RESULT_2_0 = _RESULT_2_1_100 | _keys("fast_mode_state stop_reason terminal_reason")
 _KEYS_2_0 = {
@@ -153,8 +161,11 @@ _KEYS_2_0 = {
     "initialized": _KEYS_2_1_100["initialized"] | _keys("agents pid"),
     "user": _keys("tool_result_meta timestamp"),
     "result": _RESULT_2_0,
+    "transcript": _KEYS_2_1_100["transcript"] | _keys("entrypoint permissionMode promptId"),
 }
-_RECORDS_2_0 = _RECORDS_2_1_100 | _keys("system/api_retry system/status rate_limit_event")
+_RECORDS_2_0 = _RECORDS_2_1_100 | _keys(
+    "system/api_retry system/status rate_limit_event transcript/enqueue transcript/last-prompt"
+)
 _PROSE_2_0 = {
     "prompt_too_long": "Prompt is too long",
     "forbidden": 'API Error: {status} {{"type":"error","error":{{"type":"{api_type}","message":"{message}"}}}}'
@@ -166,7 +177,7 @@ PROFILES = (
     Profile(
         "1.0.128",
         version=(1, 0, 0),
-        absent_records=_RECORDS_2_0,
+        absent_records=_RECORDS_2_0 | _keys("transcript/dequeue"),
         absent_keys={
             **_KEYS_2_0,
             "system/init": _KEYS_2_0["system/init"] | _keys("claude_code_version plugins skills"),

@@ -74,7 +74,10 @@ class AnthropicSettings:
             if value is not None and value <= 0:
                 raise OptionError(f"the service 'anthropic': {name} is above 0, got {value!r}")
         if self.ttft_ms < 0 or not 0 <= self.jitter <= 1:
-            raise OptionError("the service 'anthropic': ttft_ms is 0 or more, jitter from 0 to 1")
+            raise OptionError(
+                "the service 'anthropic': ttft_ms is 0 or more, jitter from 0 to 1; "
+                f"got ttft_ms={self.ttft_ms!r}, jitter={self.jitter!r}"
+            )
 
 
 class AnthropicService(Service[AnthropicSettings]):
