@@ -146,6 +146,11 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let the report of a failed phase say what happened, also to a server that the test imported by itself."""
+    # Without it nothing here can have raised.
+    if call.excinfo is not None and "api_simulator.errors" in sys.modules and not item.config.getoption("fulltrace"):
+        from api_simulator._plugin.tracebacks import end_at_the_caller
+
+        end_at_the_caller(call.excinfo)
     report = yield
     if _is_used():
         from api_simulator._plugin.hooks import reported

@@ -163,3 +163,70 @@ def test_tracebacks_have_no_frame_of_the_plugin(suite):
 
     result.assert_outcomes(passed=1, failed=2, errors=3)
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+REFUSED = """
+import contextlib
+
+def test_call(mock_http_server):
+    mock_http_server.register("GET", "users", lambda request: None)
+
+def test_block(mock_http_server):
+    with mock_http_server.intercept("https://api.example.com"), mock_http_server.intercept("ftp://x"):
+        pass
+
+def test_in_a_function_of_the_user(fake_service):
+    def start(name):
+        return fake_service(name)
+
+    start("anthropik")
+"""
+
+
+def test_a_refusal_is_shown_at_the_line_that_asked_for_it(suite):
+    suite.write("test_user.py", REFUSED)
+
+    result = suite.run()
+
+    result.assert_outcomes(failed=3)
+    result.stdout.no_fnmatch_line("*api_simulator*.py:*")
+    result.stdout.fnmatch_lines(
+        [
+            ">*register(*",
+            "E*RouteError: path: 'users' does not start with '/'*",
+            "test_user.py:5: RouteError",
+            "E*OptionError: intercept: expected an origin*",
+            "test_user.py:8: OptionError",
+            ">*return fake_service(name)",
+            "E*ServiceError: *did you mean 'anthropic'*",
+            "test_user.py:13: ServiceError",
+        ]
+    )
+
+
+def test_every_frame_is_there_for_who_asks_for_it(suite):
+    suite.write("test_user.py", REFUSED)
+
+    result = suite.run("--full-trace", "-k", "test_call")
+
+    result.stdout.fnmatch_lines(["*api_simulator*_registration.py:*", "*RouteError*"])
+
+
+def test_frames_beneath_a_defect_are_shown(suite):
+    """An exception that is no refusal may be ours: who reports it needs to see where it came from."""
+    suite.write(
+        "test_user.py",
+        """
+        class Broken:
+            def __fspath__(self):
+                raise ZeroDivisionError
+
+        def test_defect(fake_claude):
+            fake_claude.run([], cwd=Broken())
+        """,
+    )
+
+    result = suite.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*api_simulator*.py:*", "*ZeroDivisionError*"])
