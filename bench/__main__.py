@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
             known = ", ".join((*measurements.NAMES, *measurements.LONG))
             parser.error(f"there is no measurement {name!r}; there are {known}")
     conditions: dict[str, Any] = {"quick": options.quick, "engine": open_engine().name, **machine.description()}
+    print(f"engine of servers for which a measurement names none: {conditions['engine']}\n", flush=True)
     # A quick run must not replace the committed results of a full one.
     folder = options.results or (None if options.quick else RESULTS)
     found: list[result.Bar] = []

@@ -67,7 +67,9 @@ def draw_all(folder: Path, names: Sequence[str]) -> None:
             panels.append(_panel(result))
             (folder / f"{name}.svg").write_text(_picture(panels[-1:], result), encoding="utf-8")
     if panels:
-        (folder / "overview.svg").write_text(_picture(panels, results[-1]), encoding="utf-8")
+        # Results of several runs may stand beside each other.
+        engines = " or ".join(sorted({result["engine"] for result in results}))
+        (folder / "overview.svg").write_text(_picture(panels, {**results[-1], "engine": engines}), encoding="utf-8")
 
 
 def _picture(panels: list[Panel], result: dict[str, Any]) -> str:

@@ -71,6 +71,26 @@ def test_importing_the_package_loads_no_third_party_package():
     assert "api_simulator.claude" not in http
 
 
+def test_modules_are_imported_without_rewriting_but_for_those_that_assert(suite):
+    """pytest's importer reads a module at half the speed of Python's: it is left to what has assertions to rewrite."""
+    suite.write(
+        "test_user.py",
+        """
+        import api_simulator.http
+        import api_simulator.testing
+
+        def loader(module):
+            return type(module.__spec__.loader).__name__
+
+        def test_loaders():
+            assert loader(api_simulator.http) == "SourceFileLoader"
+            assert loader(api_simulator.testing) == "AssertionRewritingHook"
+        """,
+    )
+
+    suite.run().assert_outcomes(passed=1)
+
+
 SERVER = "import api_simulator.http; api_simulator.http.MockHttpServer(engine='native').start().close()"
 #: What a server of plain routes has no use for, and what each of these drags in.
 NOT_FOR_A_SERVER = (

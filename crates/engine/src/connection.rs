@@ -70,9 +70,10 @@ struct Connection<'a> {
     number: u64,
     index: u32,
     accepted_ns: i64,
-    // Received and not used up: from `start` on.
+    // Received and not used up: from `start` to `end`. What is behind has been zeroed once and is not for each read.
     buffer: Vec<u8>,
     start: usize,
+    end: usize,
     head: Vec<u8>,
     body: Vec<u8>,
 }
@@ -91,6 +92,7 @@ pub(crate) fn serve(server: &Server, shared: &Shared, number: u64, accepted_ns: 
         accepted_ns,
         buffer,
         start: 0,
+        end: 0,
         head,
         body,
     };
@@ -145,22 +147,22 @@ impl Connection<'_> {
         let mut begun = false;
         loop {
             if !begun {
-                let blank = self.buffer[self.start..]
+                let blank = self
+                    .received()
                     .iter()
                     .take_while(|byte| matches!(byte, b'\r' | b'\n'))
                     .count();
                 self.start += blank;
-                begun = self.start < self.buffer.len();
+                begun = self.start < self.end;
             }
-            match reader.read(&self.buffer[self.start..]) {
+            match reader.read(self.received()) {
                 Ok(Some(head)) => return Ok(head),
                 Ok(None) => {}
                 Err(refusal) => return Err(self.refuse_head(&refusal)),
             }
             if self.fill() == 0 {
-                let rest = &self.buffer[self.start..];
-                if begun && !rest.iter().all(u8::is_ascii_whitespace) {
-                    let raw = self.buffer[self.start..].to_vec();
+                if begun && !self.received().iter().all(u8::is_ascii_whitespace) {
+                    let raw = self.received().to_vec();
                     self.report_malformed(&raw, "the connection ended inside a request");
                 }
                 return Err(Over::Gone);
@@ -170,25 +172,31 @@ impl Connection<'_> {
 
     /// Read what has come, waiting for it; 0 at the end of the connection.
     fn fill(&mut self) -> usize {
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            self.buffer.truncate(AHEAD_BYTES);
             self.buffer.shrink_to(AHEAD_BYTES);
         } else if self.start > AHEAD_BYTES {
-            self.buffer.drain(..self.start);
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
             self.start = 0;
         }
-        let end = self.buffer.len();
         // Short requests are the rule; a long one gets more room each time.
-        self.buffer
-            .resize(end + READ_BYTES.max(end.min(AHEAD_BYTES)), 0);
-        let count = read(&self.shared.stream, &mut self.buffer[end..]);
-        self.buffer.truncate(end + count);
+        let room = self.end + READ_BYTES.max(self.end.min(AHEAD_BYTES));
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        let count = read(&self.shared.stream, &mut self.buffer[self.end..room]);
+        self.end += count;
         count
     }
 
+    fn received(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
     fn body_is_to_come(&self, head: &Head) -> bool {
-        let rest = &self.buffer[self.start..];
+        let rest = self.received();
         match head.framing {
             Framing::Length(length) => (rest.len() as u64) < length,
             Framing::Chunked => !matches!(
@@ -228,7 +236,7 @@ impl Connection<'_> {
                 .settings
                 .upload_bytes_per_s
                 .load(Ordering::Acquire);
-            let there = self.buffer.len() - self.start;
+            let there = self.end - self.start;
             let slice = if limit == 0 {
                 there
             } else {
@@ -250,7 +258,7 @@ impl Connection<'_> {
             if done {
                 return Ok(true);
             }
-            if (used == 0 || self.start == self.buffer.len()) && self.fill() == 0 {
+            if (used == 0 || self.start == self.end) && self.fill() == 0 {
                 return Ok(false);
             }
         }
@@ -583,7 +591,7 @@ impl Connection<'_> {
             return Err(Over::Gone);
         }
         // What follows on this connection is read meanwhile, up to a point: so its end is seen.
-        let readable = self.buffer.len() - self.start < AHEAD_BYTES;
+        let readable = self.end - self.start < AHEAD_BYTES;
         let watch = watched.then(|| Watch {
             handle: handle(&self.shared.stream),
             readable,
@@ -647,7 +655,7 @@ impl Connection<'_> {
                 readable: true,
             };
             let [ready, _] = self.server.platform().wait(Some(watch), None, left);
-            self.start = self.buffer.len();
+            self.start = self.end;
             if ready && self.fill() == 0 {
                 return;
             }
@@ -665,7 +673,7 @@ impl Connection<'_> {
                 .server
                 .platform()
                 .wait(Some(watch), None, Some(Duration::ZERO));
-            self.start = self.buffer.len();
+            self.start = self.end;
             if !ready || self.fill() == 0 {
                 return;
             }
@@ -675,7 +683,7 @@ impl Connection<'_> {
     // What is no HTTP
 
     fn refuse_head(&mut self, refusal: &str) -> Over {
-        let begun = &self.buffer[self.start..];
+        let begun = self.received();
         let end = begun
             .windows(4)
             .position(|four| four == b"\r\n\r\n")

@@ -80,6 +80,9 @@ const SINGLETONS: [&str; 10] = [
     "user-agent",
 ];
 
+/// Bytes of `sec-websocket-key1`, the longest name that is looked for.
+const LONGEST_NAME: usize = 18;
+
 impl HeadReader {
     /// Look at *data*, which begins with the head; `None` until it is complete. The same data, longer, each time.
     ///
@@ -191,7 +194,9 @@ impl Fields {
             return Err(format!("more than {MAX_FIELDS} header fields"));
         }
         let (name, value) = field(line)?;
-        let lower = name.to_ascii_lowercase();
+        // On the stack: a field for each name that a client thinks of is where most allocations would be.
+        let mut room = [0; LONGEST_NAME];
+        let lower = lowered(name, &mut room);
         if let Some(place) = SINGLETONS
             .iter()
             .position(|known| known.as_bytes() == lower)
@@ -201,7 +206,7 @@ impl Fields {
             }
             self.seen[place] = true;
         }
-        match &lower[..] {
+        match lower {
             b"content-length" => self.length = Some(length(value)?),
             b"transfer-encoding" => {
                 let last = value
@@ -237,6 +242,16 @@ impl Fields {
         }
         Ok(())
     }
+}
+
+/// Return *name* in lower case; empty if it is longer than every name that means something here.
+fn lowered<'a>(name: &[u8], room: &'a mut [u8; LONGEST_NAME]) -> &'a [u8] {
+    let Some(lower) = room.get_mut(..name.len()) else {
+        return &[];
+    };
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    lower
 }
 
 /// Split a line into name and value.
