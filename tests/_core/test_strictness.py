@@ -33,6 +33,8 @@ def test_a_good_head_is_not_refused(head):
         (b"GET / HTTP/1.1 \r\n\r\n", "the request line is not METHOD SP TARGET SP HTTP/1.0 or HTTP/1.1"),
         (b"GET / HTTP/1.1\n\r\n", "the request line is not METHOD SP TARGET SP HTTP/1.0 or HTTP/1.1"),
         (b"GET / HTTP/1.0\r\nTRANSFER-encoding:chunked\r\n\r\n", "Transfer-Encoding in a request of HTTP/1.0"),
+        (LINE + b"Transfer-Encoding:\r\n\r\n", "Transfer-Encoding must end in chunked"),
+        (LINE + b"Transfer-Encoding: chunked, gzip\r\n\r\n", "Transfer-Encoding must end in chunked"),
         (LINE + b"Transfer-Encoding: chunked, Chunked\r\n\r\n", "Transfer-Encoding names chunked more than once"),
         (
             LINE + b"Transfer-Encoding: chunked\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -73,6 +73,7 @@ class _Connection(BaseProtocol):
         "_number",
         "_payload",
         "_queue",
+        "_reading",
         "_refusing",
         "_serving",
         "_tail",
@@ -88,6 +89,8 @@ class _Connection(BaseProtocol):
         self._number = 0
         self._index = 0
         self._queue: deque[_Arrival] = deque()
+        # The request whose body is waited for.
+        self._reading: _Arrival | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         # The body being received last, and what came after the requests that are still being answered.
@@ -181,12 +184,15 @@ class _Connection(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        self._serving.remove(self, self._number)
         self._closing = True
         if self._task is not None:
             self._task.cancel()
-        if self._unparsed.strip():
+        # Told here and not by the task, which may not have begun: who sees the connection closed must find it told.
+        if self._reading is not None:
+            self._report_malformed(_start_of(self._reading), "the client went away inside the body")
+        elif self._unparsed.strip():
             self._report_malformed(self._unparsed, "the connection ended inside a request")
+        self._serving.remove(self, self._number)
 
     def abort(self) -> None:
         """End the connection by RST."""
@@ -214,6 +220,7 @@ class _Connection(BaseProtocol):
             else:
                 self._queue.append(arrival)
                 if self._task is None:
+                    self._reading = arrival
                     self._task = self._loop.create_task(self._work())
         arrivals.clear()
 
@@ -282,6 +289,7 @@ class _Connection(BaseProtocol):
 
     async def _answer_early(self, arrival: _Arrival) -> bool:
         """Answer by the head alone if a route says so; then read what is left of the body, unless that is over."""
+        self._reading = None
         request = self._capture(arrival, b"")
         if arrival.message.headers.get("Expect", "").lower() == "100-continue" and not arrival.payload.is_eof():
             # RFC 9110 10.1.1: the client may send the body now or not, so nothing after it could be found.
@@ -317,15 +325,14 @@ class _Connection(BaseProtocol):
         expects = message.version >= HttpVersion11 and message.headers.get("Expect", "").lower() == "100-continue"
         if expects and not arrival.payload.is_eof():
             self.write(CONTINUE)
-        start = f"{message.method} {message.path}".encode(errors="replace")
+        self._reading = arrival
         try:
             body = await self._body(arrival)
         except HttpProcessingError as error:
-            self._refuse(start, error)
+            self._reading = None
+            self._refuse(_start_of(arrival), error)
             return None
-        except asyncio.CancelledError:
-            self._report_malformed(start, "the client went away inside the body")
-            raise
+        self._reading = None
         return self._capture(arrival, body)
 
     async def _body(self, arrival: _Arrival) -> bytes:
@@ -446,6 +453,10 @@ class _Connection(BaseProtocol):
     def _report_malformed(self, raw: bytes, error: str) -> None:
         self._unparsed = b""
         self._serving.simulation.receive_malformed(raw[:KEPT_MALFORMED_BYTES], error, self._number)
+
+
+def _start_of(arrival: _Arrival) -> bytes:
+    return f"{arrival.message.method} {arrival.message.path}".encode(errors="replace")
 
 
 def _one_line(error: HttpProcessingError) -> str:

@@ -8,13 +8,13 @@ plugin holds it for a whole session, so that a server costs a listener and not a
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from api_simulator._core import real_time
+from api_simulator._engines._sharing import Users
 from api_simulator._engines._workers import DaemonWorkers
 from api_simulator.errors import ServerStateError
 
@@ -37,8 +37,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users = 0
-        self._pid = os.getpid()
+        self._users = Users()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._workers: DaemonWorkers | None = None
@@ -46,24 +45,20 @@ class LoopThread:
     def acquire(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, starting it for its first user."""
         with self._lock:
-            if self._pid != os.getpid():
-                # Threads do not survive a fork: the child starts over, and leaves the parent's loop alone.
-                self._pid, self._users, self._loop, self._thread, self._workers = os.getpid(), 0, None, None, None
+            if self._users.forget_parents():
+                self._loop = self._thread = self._workers = None
             if self._loop is None:
                 # The selector loop by name: a policy that the user's suite sets is not meant for this thread.
                 self._loop = _RealTimeLoop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="api-simulator-loop", daemon=True)
                 self._thread.start()
-            self._users += 1
+            self._users.add()
             return self._loop
 
     def release(self) -> None:
         """Give up one use; the last one ends the thread and closes the loop."""
         with self._lock:
-            if self._pid != os.getpid() or self._users == 0:
-                return
-            self._users -= 1
-            if self._users:
+            if not self._users.remove():
                 return
             loop, thread, workers = self._loop, self._thread, self._workers
             self._loop = self._thread = self._workers = None

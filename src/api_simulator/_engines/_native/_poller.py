@@ -6,11 +6,11 @@ It starts with its first user and ends with its last; the pytest plugin holds it
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any, Protocol
 
 from api_simulator._engines._native import _library
+from api_simulator._engines._sharing import Users
 
 _WAIT_MS = 60_000
 
@@ -28,8 +28,7 @@ class Poller:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users = 0
-        self._pid = os.getpid()
+        self._users = Users()
         self._runtime: Any = None
         self._thread: threading.Thread | None = None
         self._served: dict[int, Attended] = {}
@@ -39,9 +38,9 @@ class Poller:
         """Return the running queue, starting its thread for its first user."""
         ffi, library = _library.load()
         with self._lock:
-            if self._pid != os.getpid():
-                # Threads do not survive a fork: the child starts over, and leaves the parent's queue alone.
-                self._pid, self._users, self._runtime, self._thread, self._served = os.getpid(), 0, None, None, {}
+            if self._users.forget_parents():
+                self._runtime = self._thread = None
+                self._served = {}
             if self._runtime is None:
                 self._runtime = library.asim_runtime_new()
                 if self._runtime == ffi.NULL:
@@ -51,16 +50,13 @@ class Poller:
                     target=self._run, args=(library, self._runtime), name="api-simulator-native", daemon=True
                 )
                 self._thread.start()
-            self._users += 1
+            self._users.add()
             return self._runtime
 
     def release(self) -> None:
         """Give up one use; the last one ends the thread."""
         with self._lock:
-            if self._pid != os.getpid() or self._users == 0:
-                return
-            self._users -= 1
-            if self._users:
+            if not self._users.remove():
                 return
             runtime, thread = self._runtime, self._thread
             self._runtime = self._thread = None
