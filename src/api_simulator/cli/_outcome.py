@@ -28,3 +28,13 @@ class Outcome:
     value: dict[str, Any] = field(default_factory=dict)
     status: int | None = None
     is_said: bool = False
+
+
+def not_understood(message: str) -> Outcome:
+    """Return the outcome of a command line that says something impossible: exit status 2."""
+    return Outcome(False, f"api-simulator: {message}", {"error": {"type": "usage", "message": message}}, status=2)
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return ``1 step``, ``2 steps``."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
