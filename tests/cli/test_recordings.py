@@ -29,6 +29,17 @@ def both(capsys, *arguments):
     return status, text, value
 
 
+def refused(capsys, complaint, *arguments):
+    """Check that a command line is not understood: status 2, said on standard error and as JSON."""
+    assert main(list(arguments)) == 2
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.out == ""
+    following = arguments.index("--") if "--" in arguments else len(arguments)
+    assert main([*arguments[:following], "--json", *arguments[following:]]) == 2
+    assert complaint in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
 @pytest.fixture
 def folder(tmp_path):
     with ScenarioRecorder(tmp_path / "rec", "review") as recorder:
@@ -100,17 +111,43 @@ class TestRecord:
         [
             (["record"], "the program is missing; write it after --"),
             (["record", "--secret", "NOT_THERE", "--", "x"], "there is no such variable"),
-            (["record", "--", "/no/such/program"], "cannot be started"),
         ],
     )
-    def test_what_cannot_be_recorded_is_status_1(self, capsys, tmp_path, monkeypatch, arguments, complaint):
+    def test_what_is_not_understood_is_status_2(self, capsys, tmp_path, monkeypatch, arguments, complaint):
         monkeypatch.chdir(tmp_path)
 
-        status, text, value = both(capsys, *arguments)
+        refused(capsys, complaint, *arguments)
 
-        assert status == 1
-        assert complaint in text
-        assert complaint in value["error"]["message"]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_program_that_does_not_exist_is_status_1_and_leaves_nothing(self, capsys, tmp_path, folder):
+        for arguments in (["-o", str(tmp_path / "new")], ["--replace", "-o", folder]):
+            status, text, _ = both(capsys, "record", *arguments, "--", "/no/such/program")
+
+            assert status == 1
+            assert "'/no/such/program' does not exist, nothing was started" in text
+        assert not (tmp_path / "new").exists()
+        assert len(read_scenario(folder).step_sequence) == 3
+
+    def test_a_folder_with_a_recording_is_refused_unless_the_step_is_added_or_replaces_it(self, capsys, folder):
+        refused(capsys, "has a recording already (3 steps); --append adds", "record", "-o", folder, "--", *HELLO)
+        refused(capsys, "not allowed with", "record", "-o", folder, "--append", "--replace", "--", *HELLO)
+        refused(capsys, "goes on under its own name", "record", "-o", folder, "--append", "--recipe", "x", "--", *HELLO)
+        assert len(read_scenario(folder).step_sequence) == 3
+
+        assert main(["record", "-o", folder, "--append", "--step", "again", "--", *HELLO]) == 0
+        scenario = read_scenario(folder)
+        assert [step.step_name for step in scenario.step_sequence] == ["plan", "tests", "search", "again"]
+        assert (scenario.recipe, scenario.finalized) == ("review", True)
+
+        assert main(["record", "-o", folder, "--replace", "--step", "new", "--", *HELLO]) == 0
+        assert [step.step_name for step in read_scenario(folder).step_sequence] == ["new"]
+
+    def test_append_begins_a_recording_where_there_is_none(self, tmp_path):
+        for _ in range(2):
+            assert main(["record", "-o", str(tmp_path / "r"), "--append", "--", *HELLO]) == 0
+
+        assert len(read_scenario(tmp_path / "r").step_sequence) == 2
 
 
 class TestReplay:
@@ -137,18 +174,45 @@ class TestReplay:
 
         assert status == 1
         assert "'echo other' was not recorded" in value["report"]
-        assert value["report"] in text
+        assert "nearest: step 's'" in value["report"]
+        assert "after 1 replayed call\n'echo other' was not recorded.\nrecorded in " in text
+
+    def test_a_divergence_is_explained_once(self, tmp_path):
+        """By the fake program, where it is called; the report at the end names it."""
+        with ScenarioRecorder(tmp_path, "r") as recorder:
+            recorder.record_step(step_name="s", tool="echo", args=["echo", "recorded"])
+        command = [*CLI, "replay", str(tmp_path), "--", "env", "echo", "other"]
+
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+        assert done.returncode == 1
+        assert (done.stdout + done.stderr).count("nearest: step 's'") == 1
+        assert "'echo other' was not recorded" in done.stdout
 
     @pytest.mark.parametrize(
         ("more", "complaint"),
-        [(["--step", "x"], "has no recording of step 'x'"), (["--", "/no/such/program"], "cannot be started")],
+        [(["--step", "x"], "has no recording of step 'x'"), (["--step", "x", "--", "y"], "has no recording of step")],
     )
-    def test_what_cannot_be_replayed_is_status_1(self, capsys, folder, more, complaint):
-        status, text, value = both(capsys, "replay", folder, *more)
+    def test_what_the_recording_does_not_hold_is_status_2(self, capsys, folder, more, complaint):
+        refused(capsys, complaint, "replay", folder, *more)
 
-        assert status == 1
-        assert complaint in text
-        assert complaint in value["error"]["message"]
+    def test_a_command_that_does_not_exist_is_status_1(self, capsys, folder):
+        status, text, value = both(capsys, "replay", folder, "--", "/no/such/program")
+
+        assert (status, value["error"]["type"]) == (1, "ProgramStartError")
+        assert "'/no/such/program' does not exist" in text
+
+
+def test_one_of_a_kind_is_told_in_the_singular(capsys, tmp_path):
+    with ScenarioRecorder(tmp_path / "r", "review") as recorder:
+        recorder.record_step(step_name="plan", tool="t", args=["printf", "\\n"])
+    (tmp_path / "x.txt").write_text("plain")
+
+    shown, scanned = both(capsys, "show", str(tmp_path / "r"))[1], both(capsys, "scan", str(tmp_path / "x.txt"))[1]
+
+    assert shown.startswith("review: 1 step, ")
+    assert ", 1 byte out, 0 bytes err" in shown
+    assert scanned == "1 file, 0 findings\n"
 
 
 def test_show_lists_every_step(capsys, folder):

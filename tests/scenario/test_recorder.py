@@ -12,7 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from api_simulator.errors import OptionError, ProgramStartError, ProgramTimeoutError, RecorderStateError, RecordingError
+from api_simulator.errors import (
+    OptionError,
+    ProgramStartError,
+    ProgramTimeoutError,
+    RecorderStateError,
+    RecordingError,
+    ScenarioError,
+)
 from api_simulator.scenario import ScenarioRecorder, read_scenario
 from tests.scenario.conftest import program, record, record_in_turns
 
@@ -316,6 +323,28 @@ class TestFolder:
             pass
 
         assert read_scenario(tmp_path).finalized
+
+    def test_an_older_recording_goes_on_if_that_is_asked_for(self, tmp_path):
+        with ScenarioRecorder(tmp_path, "old", secrets=["first secret"]) as old:
+            record(old, ["echo", "first secret"], step_name="first")
+        with ScenarioRecorder(tmp_path, "new", secrets=["other secret"], append=True) as new:
+            record(new, ["echo", "other secret"], step_name="second")
+
+        scenario = read_scenario(tmp_path)
+        assert scenario.recipe == "old"
+        assert [step.step_name for step in scenario.step_sequence] == ["first", "second"]
+        # Another secret has another placeholder, in the whole of a recording.
+        assert [step.cassette.output("stdout").read_bytes() for step in scenario.step_sequence] == [
+            *(b"[redacted:declared:1]\n", b"[redacted:declared:2]\n")
+        ]
+
+    def test_what_cannot_be_read_cannot_go_on(self, tmp_path):
+        (tmp_path / "scenario.json").write_text("{")
+
+        with pytest.raises(ScenarioError, match="not JSON"):
+            ScenarioRecorder(tmp_path, "new", append=True)
+
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["scenario.json"]
 
     def test_an_older_recording_stays_until_the_first_step_of_the_new_one_is_whole(self, tmp_path):
         with ScenarioRecorder(tmp_path, "old") as old:

@@ -52,6 +52,7 @@ class Redaction:
         self._rules = (*rules, *ALL_RULES)
         self._lock = threading.Lock()
         self._numbers: dict[bytes, bytes] = {}
+        self._first = 1
         self._declared = DeclaredSecrets()
         self.declare(secrets)
 
@@ -64,6 +65,11 @@ class Redaction:
     def declare_environment(self, environment: Mapping[str, str | None]) -> None:
         """Add the values of variables whose names say that they are secret."""
         self.declare(value for name, value in environment.items() if value and is_secret_name(name))
+
+    def count_from(self, first: int) -> None:
+        """Give the first secret from now on the number *first*: those below stand for secrets of earlier runs."""
+        with self._lock:
+            self._first = first - len(self._numbers)
 
     # Whole values
 
@@ -162,7 +168,7 @@ class Redaction:
         with self._lock:
             # The kind of its first appearance: the same secret is the same text everywhere.
             if secret not in self._numbers:
-                self._numbers[secret] = b"[redacted:%s:%d]" % (kind.encode(), len(self._numbers) + 1)
+                self._numbers[secret] = b"[redacted:%s:%d]" % (kind.encode(), len(self._numbers) + self._first)
             return self._numbers[secret]
 
 

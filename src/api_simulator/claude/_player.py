@@ -219,7 +219,7 @@ class SessionLog:
         values = self._player.values
         parent, values[b"parent"] = values[b"parent"], self._agents.get(agent_id, b"null")
         folder = self._path.removesuffix(b".jsonl") + b"/subagents"
-        make_folders(folder)
+        self._player.make_folders(folder, 0o700)
         flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
         fd = posix.open(b"%s/agent-%s.jsonl" % (folder, agent_id), flags, 0o600)
         posix.write(fd, self._player.filled(template))
@@ -235,7 +235,7 @@ class SessionLog:
 
     def _open(self) -> None:
         if not self._is_own:
-            make_folders(self._projects)
+            self._player.make_folders(self._projects, 0o700)
         try:
             posix.mkdir(self._folder, 0o700)
         except FileExistsError:
@@ -259,17 +259,6 @@ def last_uuid(tail: bytes) -> bytes:
     # Within JSON text the quotes are escaped, so this is a key; in these records it is the last of its name.
     start = tail.rfind(b'"uuid":"', 0, tail.rfind(b"\n") + 1)
     return tail[start + 7 : tail.index(b'"', start + 8) + 1] if start >= 0 else b""
-
-
-def make_folders(path: bytes) -> None:
-    """Create *path* and the folders above it, for this user only."""
-    try:
-        posix.mkdir(path, 0o700)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_folders(path[: path.rindex(b"/")])
-        make_folders(path)
 
 
 def start(player: "Player", settings: bytes) -> "Callable[[bytes], None]":

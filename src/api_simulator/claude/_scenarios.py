@@ -23,6 +23,7 @@ def make_scenario_recorder(
     redact: bool = True,
     secrets: Iterable[str | bytes] = (),
     redaction_rules: Iterable[RedactionRule] = (),
+    append: bool = False,
 ) -> ScenarioRecorder:
     """
     Return a recorder that writes a scenario into *output_dir*.
@@ -31,7 +32,9 @@ def make_scenario_recorder(
     """
     from api_simulator.scenario import ScenarioRecorder
 
-    return ScenarioRecorder(output_dir, recipe_name, redact=redact, secrets=secrets, redaction_rules=redaction_rules)
+    return ScenarioRecorder(
+        output_dir, recipe_name, redact=redact, secrets=secrets, redaction_rules=redaction_rules, append=append
+    )
 
 
 def make_scenario_player(

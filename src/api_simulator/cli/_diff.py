@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import Any
 
-from api_simulator.cli._outcome import Outcome
+from api_simulator.cli._outcome import Outcome, counted
 from api_simulator.scenario import Step, read_scenario
 
 #: So many lines of a difference are shown; the numbers of lines are always exact.
@@ -86,5 +86,5 @@ def _text(difference: dict[str, Any]) -> str:
     head = f"{difference['number']:>3}  {difference['step']}: {difference['what']}"
     lines = difference["lines"]
     shown = [f"     {line[:160]}" for line in lines[:_MAX_LINES]]
-    more = [f"     ... {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
+    more = [f"     ... {counted(len(lines) - _MAX_LINES, 'more line')}"] if len(lines) > _MAX_LINES else []
     return "\n".join([head, *shown, *more])

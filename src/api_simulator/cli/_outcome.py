@@ -32,3 +32,8 @@ class Outcome:
 
 class UsageError(Exception):
     """The command line was not understood: it is said with the command's usage, and the exit status is 2."""
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return ``1 step``, ``2 steps``."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

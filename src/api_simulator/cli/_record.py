@@ -1,7 +1,8 @@
 """
 ``api-simulator record -- PROGRAM ARGUMENTS``: run a program and record what it does.
 
-Exit status 0 if it was recorded, whatever its own exit code, which is shown; 1 if it was not, or was broken off.
+Exit status 0 if it was recorded, whatever its own exit code, which is shown; 1 if it was not, or was broken off; 2 if
+the command line was not understood, or the folder has a recording and nothing says what is to become of it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from api_simulator.cli._outcome import Outcome
-from api_simulator.errors import OptionError, ProgramTimeoutError
+from api_simulator.cli._outcome import Outcome, UsageError, counted
+from api_simulator.errors import ProgramTimeoutError
 from api_simulator.scenario import ScenarioRecorder, read_scenario
+from api_simulator.scenario._start_error import check_program
 
 TAKES_COMMAND = True
 
@@ -29,6 +31,9 @@ _PROGRESS_EVERY_S = 1.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("-o", "--output", metavar="DIR", default="scenario", help="the recording's folder (scenario)")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--append", action="store_true", help="add the step to the recording in the folder, if any")
+    existing.add_argument("--replace", action="store_true", help="replace the recording in the folder, if any")
     parser.add_argument("--recipe", metavar="NAME", help="what the recording is called (the folder's name)")
     parser.add_argument("--step", metavar="NAME", help="what the step is called (the program's name)")
     parser.add_argument("--model", metavar="NAME", help="the model that the program uses")
@@ -43,34 +48,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """Record one run."""
+    folder = Path(options.output)
+    if (mistake := _mistake(options, folder)) is not None:
+        raise UsageError(mistake)
+    # Before the folder is touched: a misspelt program leaves no empty recording, and replaces none.
+    check_program(options.argv[0], None, os.environ)
+    name = options.step or Path(options.argv[0]).name
+    recorder = ScenarioRecorder(
+        folder,
+        options.recipe or folder.absolute().name,
+        secrets=[os.environ[name] for name in options.secret],
+        append=options.append,
+    )
+    progress = _Progress(name, echo=options.echo)
+    # A step that is not recorded raises: the recorder is not finalized then, which would replace an older recording.
+    with _ending_on_signals(recorder), progress, suppress(ProgramTimeoutError):
+        recorder.record_step(
+            step_name=name,
+            tool=Path(options.argv[0]).name,
+            args=options.argv,
+            model=options.model,
+            timeout_s=options.timeout_s,
+            terminal=not options.pipes,
+            files=options.files,
+            on_output=progress.take,
+        )
+    recorder.finalize()
+    return _recorded(folder, name)
+
+
+def _mistake(options: argparse.Namespace, folder: Path) -> str | None:
+    """Return what cannot be meant, None if all can."""
     if not options.argv:
-        raise OptionError("record: the program is missing; write it after --, as in: record -- claude -p 'hi'")
+        return "the program is missing; write it after --, as in: record -- claude -p 'hi'"
     missing = [name for name in options.secret if not os.environ.get(name)]
     if missing:
-        raise OptionError(f"record: --secret {missing[0]}: there is no such variable in the environment")
-    secrets = [os.environ[name] for name in options.secret]
-    folder = Path(options.output)
-    name = options.step or Path(options.argv[0]).name
-    with ScenarioRecorder(folder, options.recipe or folder.absolute().name, secrets=secrets) as recorder:
-        progress = _Progress(name, echo=options.echo)
-        with _ending_on_signals(recorder), progress:
-            try:
-                recorder.record_step(
-                    step_name=name,
-                    tool=Path(options.argv[0]).name,
-                    args=options.argv,
-                    model=options.model,
-                    timeout_s=options.timeout_s,
-                    terminal=not options.pipes,
-                    files=options.files,
-                    on_output=progress.take,
-                )
-            except ProgramTimeoutError:
-                pass  # recorded as far as it came; said below
-            except OSError as error:
-                raise OptionError(f"record: {options.argv[0]} cannot be started: {error}") from error
-    step = read_scenario(folder).step_sequence[0]
-    cassette = step.cassette
+        return f"--secret {missing[0]}: there is no such variable in the environment"
+    if not (folder / "scenario.json").exists() or options.replace:
+        return None
+    there = read_scenario(folder)
+    if options.append and options.recipe not in (None, there.recipe):
+        return f"--recipe {options.recipe}: the recording in {folder} goes on under its own name, {there.recipe!r}"
+    if there.step_sequence and not options.append:
+        return (
+            f"{folder} has a recording already ({counted(len(there.step_sequence), 'step')}); --append adds this step "
+            "to it, --replace puts a new recording in its place, -o names another folder"
+        )
+    return None
+
+
+def _recorded(folder: Path, name: str) -> Outcome:
+    cassette = read_scenario(folder).step_sequence[-1].cassette
     value = {
         "scenario": str(folder),
         "step": name,
@@ -83,7 +111,7 @@ def run(options: argparse.Namespace) -> Outcome:
     ended = {"exit": "ended", "timeout": "was ended after its time", "cancel": "was broken off"}[cassette.ended_by]
     text = (
         f"step {name!r} is recorded in {folder}: it {ended} with exit code {cassette.exit_code} after "
-        f"{cassette.duration_ms} ms and wrote {cassette.conditions.stdout_bytes} bytes to standard output, "
+        f"{cassette.duration_ms} ms and wrote {counted(cassette.conditions.stdout_bytes, 'byte')} to standard output, "
         f"{cassette.conditions.stderr_bytes} to standard error"
     )
     return Outcome(cassette.ended_by == "exit", text, value)
@@ -133,4 +161,8 @@ class _Progress:
     def _tell(self) -> None:
         while not self._over.wait(_PROGRESS_EVERY_S):
             seconds = time.monotonic() - self._began
-            print(f"recording {self._name!r}: {seconds:.0f} s, {self._bytes} bytes", file=sys.stderr, flush=True)
+            print(
+                f"recording {self._name!r}: {seconds:.0f} s, {counted(self._bytes, 'byte')}",
+                file=sys.stderr,
+                flush=True,
+            )

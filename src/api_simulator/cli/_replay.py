@@ -1,7 +1,8 @@
 """
 ``api-simulator replay DIR``: play a recording's programs, or run a command with the fake program first on PATH.
 
-Exit status 0 if everything was replayed as recorded (and the command ended with 0), else 1.
+Exit status 0 if everything was replayed as recorded (and the command ended with 0), else 1; 2 if the command line asks
+for what the recording does not hold.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from api_simulator.cli._outcome import Outcome
-from api_simulator.errors import OptionError
+from api_simulator.cli._outcome import Outcome, UsageError, counted
 from api_simulator.scenario import ScenarioPlayer, read_scenario
+from api_simulator.scenario._start_error import check_program
 
 TAKES_COMMAND = True
 
@@ -32,15 +33,13 @@ def run(options: argparse.Namespace) -> Outcome:
     steps = [step for step in scenario.programs if options.step in (None, step.step_name)]
     if not steps:
         named = f"step {options.step!r}" if options.step else "a program"
-        raise OptionError(f"replay: {scenario.folder} has no recording of {named}; 'show' lists what it has")
+        raise UsageError(f"{scenario.folder} has no recording of {named}; 'show' lists what it has")
     with tempfile.TemporaryDirectory(prefix="api-simulator-replay-") as temporary:
         folder = Path(temporary)
         if options.argv:
             names = {Path(step.args[0]).name for step in steps if step.args}
             if len(names) != 1:
-                raise OptionError(
-                    f"replay: the recording has several programs ({', '.join(sorted(names))}); give --step"
-                )
+                raise UsageError(f"the recording has several programs ({', '.join(sorted(names))}); give --step")
             return _against(options, folder, folder / "bin" / names.pop())
         return _played(options, folder)
 
@@ -49,22 +48,22 @@ def _against(options: argparse.Namespace, folder: Path, program: Path) -> Outcom
     player = ScenarioPlayer(options.folder, folder / "out", program, time_factor=options.time_factor)
     environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:
+        check_program(options.argv[0], None, environment)
         # Its output is kept apart in JSON mode: there, standard output is one JSON value.
         output = subprocess.PIPE if options.json else None
         done = subprocess.run(options.argv, env=environment, stdout=output, check=False)
-    except OSError as error:
+        # On standard error the fake program has said all of it, where it was called.
+        report, brief, calls = player.report(), player.report(in_full=False), len(player.calls)
+    finally:
         player.close()
-        raise OptionError(f"replay: {options.argv[0]} cannot be started: {error}") from error
-    report, calls = player.report(), len(player.calls)
-    player.close()
     value = {
         "exit_code": done.returncode,
         "calls": calls,
         "report": report,
         **({"stdout": done.stdout.decode(errors="replace")} if options.json else {}),
     }
-    text = f"the command ended with {done.returncode} after {calls} replayed calls"
-    return Outcome(done.returncode == 0 and not report, f"{text}\n{report}".rstrip(), value)
+    text = f"the command ended with {done.returncode} after {counted(calls, 'replayed call')}"
+    return Outcome(done.returncode == 0 and not report, f"{text}\n{brief}".rstrip(), value)
 
 
 def _played(options: argparse.Namespace, folder: Path) -> Outcome:

@@ -15,7 +15,7 @@ from typing import Any
 
 from api_simulator import plugins
 from api_simulator._core.redaction import Redaction
-from api_simulator.cli._outcome import Outcome
+from api_simulator.cli._outcome import Outcome, counted
 from api_simulator.errors import OptionError
 
 #: What version control keeps is not what is published from the folder.
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> Outcome:
             except OSError as error:
                 unreadable.append(f"{file}: cannot be read: {error.strerror}")
     lines = [f"{each['file']}:{each['line']}: {each['kind']}" for each in findings]
-    text = "\n".join([*lines, *unreadable, f"{count} files, {len(findings)} findings"])
+    text = "\n".join([*lines, *unreadable, f"{counted(count, 'file')}, {counted(len(findings), 'finding')}"])
     value = {"files": count, "findings": findings, "unreadable": unreadable}
     return Outcome(not findings and not unreadable, text, value)
 

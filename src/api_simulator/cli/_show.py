@@ -9,7 +9,7 @@ import json
 import shlex
 from typing import Any
 
-from api_simulator.cli._outcome import Outcome
+from api_simulator.cli._outcome import Outcome, counted
 from api_simulator.scenario import Step, read_scenario
 
 _WIDTH = 100
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> Outcome:
     steps = [_described(step) for step in scenario.step_sequence]
     total_ms = sum(step.get("duration_ms", 0) for step in steps)
     state = "" if scenario.finalized else ", not finalized"
-    lines = [f"{scenario.recipe}: {len(steps)} steps, {_duration(total_ms)}{state}"]
+    lines = [f"{scenario.recipe}: {counted(len(steps), 'step')}, {_duration(total_ms)}{state}"]
     for step, described in zip(scenario.step_sequence, steps, strict=True):
         lines += _lines(step, described, options.lines)
     value = {"recipe": scenario.recipe, "finalized": scenario.finalized, "duration_ms": total_ms, "steps": steps}
@@ -72,7 +72,7 @@ def _lines(step: Step, described: dict[str, Any], shown: int) -> list[str]:
     command = "(any command)" if step.args is None else shlex.join(step.args).replace("\n", "\\n")
     model = f", {step.model}" if step.model else ""
     ended = "" if described["ended_by"] == "exit" else f", {described['ended_by']}"
-    sizes = f"{described['stdout_bytes']} bytes out, {described['stderr_bytes']} bytes err"
+    sizes = f"{counted(described['stdout_bytes'], 'byte')} out, {counted(described['stderr_bytes'], 'byte')} err"
     lines = [
         f"{head}  {command}"[:_WIDTH],
         f"     exit {described['exit_code']}{ended} after {_duration(described['duration_ms'])}, {sizes}{model}",
@@ -80,7 +80,8 @@ def _lines(step: Step, described: dict[str, Any], shown: int) -> list[str]:
     with step.cassette.output("stdout").open("rb") as file:
         begin = file.read(65536).decode(errors="replace").splitlines()
     lines += [f"     | {line}"[:_WIDTH] for line in begin[: max(0, shown)]]
-    return lines + ([f"     | ... {len(begin) - shown} more lines"] if 0 < shown < len(begin) else [])
+    rest = len(begin) - shown
+    return lines + ([f"     | ... {counted(rest, 'more line')}"] if 0 < shown < len(begin) else [])
 
 
 def _duration(duration_ms: int) -> str:

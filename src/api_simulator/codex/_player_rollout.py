@@ -46,17 +46,6 @@ def codex_home(environ: "dict[bytes, bytes]", own: bytes, test: bytes, test_home
     return own
 
 
-def make_folders(path: bytes) -> None:
-    """Make *path* and the folders above it."""
-    try:
-        posix.mkdir(path, 0o755)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_folders(path[: path.rindex(b"/")])
-        make_folders(path)
-
-
 def recorded(home: bytes) -> "list[tuple[bytes, bytes]]":
     """Return the session files, newest first: pairs of name and path."""
     found: list[tuple[bytes, bytes]] = []
@@ -165,7 +154,7 @@ class Rollout:
         folder = b"%s/sessions/%04d/%02d/%02d" % (home, *now[:3])
         path = b"%s/rollout-%04d-%02d-%02dT%02d-%02d-%02d-%s.jsonl" % (folder, *now[:6], thread)
         try:
-            make_folders(folder)
+            self._player.make_folders(folder, 0o755)
             self._fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC, 0o644)
         except OSError:
             # A home that cannot be written to, as tests give: the turn goes on without a record.

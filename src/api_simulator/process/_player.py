@@ -218,6 +218,19 @@ class Player:
         parts[1::2] = [self.values[name] for name in parts[1::2]]
         return b"".join(parts)
 
+    def make_folders(self, path: bytes, mode: int = 0o777) -> None:
+        """Make the folder *path* and those above it, with *mode* as far as the process's mask allows."""
+        try:
+            posix.mkdir(path, mode)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            above = path.rpartition(b"/")[0]
+            if not above:
+                raise
+            self.make_folders(above, mode)
+            posix.mkdir(path, mode)
+
     def module(self, folder: str, name: str) -> "ModuleType":
         """
         Import a module of this package that needs the standard library.

@@ -155,7 +155,7 @@ def close(player: "Player", _script: "ScriptFile", words: list[bytes]) -> None:
     posix.close(nothing)
 
 
-def write_file(_player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
+def write_file(player: "Player", script: "ScriptFile", words: list[bytes]) -> None:
     """Write or append to a file, making its folder."""
     path, _, data = script.payload(int(words[2])).partition(b"\0")
     how = posix.O_APPEND if words[1] == b"append" else posix.O_TRUNC
@@ -163,25 +163,11 @@ def write_file(_player: "Player", script: "ScriptFile", words: list[bytes]) -> N
     try:
         file = posix.open(path, flags, 0o666)
     except FileNotFoundError:
-        make_folders(path.rpartition(b"/")[0])
+        player.make_folders(path.rpartition(b"/")[0])
         file = posix.open(path, flags, 0o666)
     while data:
         data = data[posix.write(file, data) :]
     posix.close(file)
-
-
-def make_folders(path: bytes) -> None:
-    """Make *path* and the folders above it."""
-    try:
-        posix.mkdir(path)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        above = path.rpartition(b"/")[0]
-        if not above:
-            raise
-        make_folders(above)
-        posix.mkdir(path)
 
 
 # Input

@@ -13,7 +13,7 @@ from typing import Any
 
 from api_simulator.errors import RecordingError
 from api_simulator.scenario._files import json_bytes, replace_file, synchronise_folder
-from api_simulator.scenario.models import FORMAT, McpCallRecord, ProgramStepRecord, SummaryStepRecord
+from api_simulator.scenario.models import FORMAT, ScenarioFile, StepRecord
 
 NAME = "scenario.json"
 
@@ -27,20 +27,23 @@ class Manifest:
 
     An older recording in the folder stays as it is until the first step of the new one is whole, or the new one
     is finalized; then its cassettes are removed, those that its manifest names and nothing else.
+
+    Args:
+        kept: The older recording where it goes on: its name and its steps are the beginning of this one's.
     """
 
-    def __init__(self, folder: Path, recipe: str) -> None:
+    def __init__(self, folder: Path, recipe: str, kept: ScenarioFile | None = None) -> None:
         self._folder = folder
-        self._recipe = recipe
+        self._recipe = recipe if kept is None else kept.recipe
         # Each step's text is made once: writing the thousandth step does not cost a thousand.
-        self._steps: list[tuple[int, str]] = []
-        self._replaced = _cassettes_of(folder)
+        self._steps = [] if kept is None else [_entry(*step) for step in enumerate(kept.step_sequence, 1)]
+        self._replaced = _cassettes_of(folder) if kept is None else []
         if not (folder / NAME).exists():
             self.write(finalized=False)
 
-    def add(self, number: int, step: ProgramStepRecord | SummaryStepRecord | McpCallRecord) -> None:
+    def add(self, number: int, step: StepRecord) -> None:
         """Put a step on disk; *number* is its place, by its beginning."""
-        entry = (number, json.dumps(step.model_dump(mode="json"), indent=2).replace("\n", "\n    "))
+        entry = _entry(number, step)
         insort(self._steps, entry)
         try:
             self.write(finalized=False)
@@ -67,8 +70,8 @@ class Manifest:
             replace_file(self._folder / NAME, content, durable=True)
         except OSError as error:
             raise RecordingError(
-                f"{self._folder / NAME} cannot be written: {error}; the {max(len(self._steps) - 1, 0)} steps recorded "
-                "before are whole. Make room or give another output_dir"
+                f"{self._folder / NAME} cannot be written: {error}; what was recorded "
+                "before is whole. Make room or give another output_dir"
             ) from error
 
     def finalize(self) -> None:
@@ -79,6 +82,10 @@ class Manifest:
         for name in self._replaced:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         self._replaced = []
+
+
+def _entry(number: int, step: StepRecord) -> tuple[int, str]:
+    return number, json.dumps(step.model_dump(mode="json"), indent=2).replace("\n", "\n    ")
 
 
 def _cassettes_of(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from api_simulator._core.redaction import PLACEHOLDER
@@ -18,6 +19,18 @@ _TEXT_PLACEHOLDER = re.compile(PLACEHOLDER.pattern.decode())
 def has_placeholder(data: bytes) -> bool:
     """Return whether a secret was replaced in *data*."""
     return PLACEHOLDER.search(data) is not None
+
+
+def highest_placeholder(folder: Path) -> int:
+    """Return the highest number of a placeholder in the files of *folder*, 0 if it has none."""
+    numbers = [0]
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as lines:
+                numbers += [
+                    int(match[0].strip(b"]").split(b":")[2]) for line in lines for match in PLACEHOLDER.finditer(line)
+                ]
+    return max(numbers)
 
 
 def as_patterns(arguments: list[bytes]) -> list[bytes]:

@@ -21,8 +21,10 @@ from api_simulator._core.secrets import RedactionRule
 from api_simulator.errors import ApiSimulatorError, OptionError, RecorderStateError, RecordingError
 from api_simulator.scenario._capture import Command, RunningStep
 from api_simulator.scenario._lock import FolderLock
-from api_simulator.scenario._manifest import Manifest
+from api_simulator.scenario._manifest import NAME, Manifest
+from api_simulator.scenario._placeholders import highest_placeholder
 from api_simulator.scenario._program_step import DEFAULT_SIZE, Order, OutputFunction, ProgramStep, StepResult, now
+from api_simulator.scenario._scenario import read_manifest
 from api_simulator.scenario._side_effects import checked_patterns
 from api_simulator.scenario.models import McpCallRecord, ProgramStepRecord, SummaryStepRecord
 
@@ -62,8 +64,13 @@ class ScenarioRecorder:
 
         redaction_rules: Kinds of secrets besides the known ones and those of plug-ins.
 
+        append: Whether a recording that is there already goes on, under its own recipe name, in place of being
+            replaced. Placeholders go on counting: those of earlier steps stand for other secrets.
+
     Raises:
         RecorderStateError: If somebody records into the folder; the text says who.
+
+        ScenarioError: If the recording that is to go on cannot be read.
 
         RecordingError: If the folder cannot be written to.
     """
@@ -76,6 +83,7 @@ class ScenarioRecorder:
         redact: bool = True,
         secrets: Iterable[str | bytes] = (),
         redaction_rules: Iterable[RedactionRule] = (),
+        append: bool = False,
     ) -> None:
         if not isinstance(recipe_name, str) or not recipe_name:
             raise OptionError(f"recipe_name: expected a text, got {recipe_name!r}")
@@ -90,7 +98,11 @@ class ScenarioRecorder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._folder_lock = FolderLock(self._folder)
         try:
-            self._manifest = Manifest(self._folder, self._redaction.text(recipe_name))
+            kept = read_manifest(self._folder) if append and (self._folder / NAME).exists() else None
+            if kept is not None:
+                self._numbers = count(len(kept.step_sequence) + 1)
+                self._redaction.count_from(highest_placeholder(self._folder) + 1)
+            self._manifest = Manifest(self._folder, self._redaction.text(recipe_name), kept)
         except BaseException:
             self._folder_lock.release()
             raise

@@ -292,9 +292,14 @@ class ScenarioPlayer:
         programs = [step for step in self._scenario.programs if step.index not in played]
         return sorted([*programs, *self.mcp_calls.left], key=lambda step: step.index)
 
-    def report(self) -> str:
-        """Return what differed from the recording, as text; empty if nothing did."""
-        parts = list(self.divergences)
+    def report(self, *, in_full: bool = True) -> str:
+        """
+        Return what differed from the recording, as text; empty if nothing did.
+
+        Args:
+            in_full: False for the first line of each divergence only, for who has seen what the fake program said.
+        """
+        parts = [text if in_full else text.partition("\n")[0] for text in self.divergences]
         leftovers = self.leftovers
         if leftovers:
             listed = "\n".join(f"  {step.index + 1}. {step.step_name} ({step.kind}: {step.tool})" for step in leftovers)
@@ -365,4 +370,4 @@ class ScenarioPlayer:
         return f"{text}.\n  record the scenario again, or add_fallback({step_name!r}, cli)"
 
     def __repr__(self) -> str:
-        return f"<ScenarioPlayer {self._scenario.recipe!r}, {len(self._scenario.step_sequence)} steps>"
+        return f"<ScenarioPlayer {self._scenario.recipe!r}, steps={len(self._scenario.step_sequence)}>"

@@ -167,12 +167,22 @@ def read_scenario(folder: str | os.PathLike[str]) -> Scenario:
         ScenarioError: If something in it is missing or wrong.
     """
     place = Path(folder).absolute()
-    file = _read(place / "scenario.json", ScenarioFile, "record the scenario, or give the folder that holds it")
+    file = read_manifest(place)
     steps = tuple(_step(place, index, record) for index, record in enumerate(file.step_sequence))
     scenario = Scenario(place, file.recipe, steps, file.finalized)
     for step in scenario.programs:
         _ = step.cassette  # what is wrong is said now, not when the step is played
     return scenario
+
+
+def read_manifest(folder: Path) -> ScenarioFile:
+    """
+    Read the manifest in *folder*, and no cassette.
+
+    Raises:
+        ScenarioError: If something in it is missing or wrong.
+    """
+    return _read(folder / "scenario.json", ScenarioFile, "record the scenario, or give the folder that holds it")
 
 
 def _step(folder: Path, index: int, record: ProgramStepRecord | SummaryStepRecord | McpCallRecord) -> Step:
