@@ -60,13 +60,14 @@ bench: .venv-bench/.ready native ## measure against peers (in .venv-bench)
 campaign-recorder: .venv-bench/.ready ## break a thousand recorders at random moments
 	@.venv-bench/bin/python -m bench recorder_crashes --check
 
-# Without its optional dependencies, which are the program itself for each platform.
-typescript: ## install the TypeScript SDK that one test runs, into .node (needs npm)
-	@npm install --prefix .node --no-save --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk
+# Saved, in .node/package.json: what one of these two installs would otherwise be taken away by the other.
+# Without optional dependencies, which are the claude program itself for each platform.
+typescript: ## install the TypeScript SDKs that tests run, into .node (needs npm)
+	@npm install --prefix .node --no-package-lock --omit=optional --no-audit --no-fund @anthropic-ai/claude-agent-sdk @anthropic-ai/sdk
 
 # Some MB each, and none is needed for anything else.
 peers: ## install the peers of make bench that npm has, into .node (needs npm; WireMock also java)
-	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund mockttp mountebank @copilotkit/aimock wiremock
+	@npm install --prefix .node --no-package-lock --no-audit --no-fund mockttp mountebank @copilotkit/aimock wiremock
 
 wheel: $(ready) ## build sdist and wheel, run the contract tests from the installed wheel
 	@sh tools/check_wheel.sh

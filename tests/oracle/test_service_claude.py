@@ -37,6 +37,8 @@ def claude(service, tmp_path):
         "ANTHROPIC_API_KEY": "sk-made-up",
         "ANTHROPIC_BASE_URL": service.url,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        # Of ten, its own choice, the pauses add up to three minutes.
+        "CLAUDE_CODE_MAX_RETRIES": "3",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_ERROR_REPORTING": "1",
@@ -140,6 +142,7 @@ def test_a_conversation_is_resumed(service, claude):
 def test_a_stream_that_is_cut_is_asked_for_again(service, claude):
     service.on_prompt("hi").text("a b c d e f g h").cut(5)
 
+    # Not what it makes of it in the end: it may be content with the part that it has.
     claude("hi", "--max-turns", "1")
 
     assert len(service.requests) > 1

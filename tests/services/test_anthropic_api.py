@@ -51,7 +51,7 @@ REFUSED = [
     ({"max_tokens": ...}, "max_tokens: Field required"),
     ({"max_tokens": "5"}, "max_tokens: Input should be a valid integer"),
     ({"max_tokens": 0}, "max_tokens: Input should be greater than or equal to 1"),
-    ({"max_tokens": 10**6}, "max_tokens: 1000000 > 64000, which is the maximum"),
+    ({"max_tokens": 10**6}, "max_tokens: 1000000 > 128000, which is the maximum"),
     ({"messages": ...}, "messages: Field required"),
     ({"messages": {}}, "messages: Input should be a valid list"),
     ({"messages": []}, "messages: at least one message is required"),

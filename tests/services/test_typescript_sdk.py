@@ -1,7 +1,5 @@
 """
-The TypeScript SDK against the fake Messages API, where node and the package are.
-
-Node finds the package by ``NODE_PATH`` (``npm install @anthropic-ai/sdk`` in any folder, then its ``node_modules``).
+The TypeScript SDK against the fake Messages API, where node and the package are: ``make typescript`` installs it.
 """
 
 from __future__ import annotations
@@ -10,8 +8,11 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+
+MODULES = Path(__file__).parents[2] / ".node" / "node_modules"
 
 PROGRAM = """
 const { Anthropic } = require("@anthropic-ai/sdk");
@@ -36,9 +37,8 @@ def node_with_sdk():
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not on PATH")
-    found = subprocess.run([node, "-e", "require.resolve('@anthropic-ai/sdk')"], capture_output=True, check=False)
-    if found.returncode != 0:
-        pytest.skip("node does not find @anthropic-ai/sdk; install it and set NODE_PATH to its node_modules")
+    if not (MODULES / "@anthropic-ai" / "sdk" / "package.json").is_file():
+        pytest.skip("@anthropic-ai/sdk is not in .node; make typescript installs it")
     return node
 
 
@@ -48,8 +48,9 @@ def test_it_asks_streams_counts_retries_and_is_refused(fake_service, tmp_path):
     service.on_prompt("weather").error("overloaded", times=1, headers={"retry-after-ms": "1"}).text("It rains.")
     (tmp_path / "program.cjs").write_text(PROGRAM)
 
+    environment = {**os.environ, "NODE_PATH": str(MODULES)}
     done = subprocess.run(
-        [node, tmp_path / "program.cjs", service.url], env=dict(os.environ), capture_output=True, text=True, timeout=50
+        [node, tmp_path / "program.cjs", service.url], env=environment, capture_output=True, text=True, timeout=50
     )
 
     assert done.returncode == 0, done.stderr

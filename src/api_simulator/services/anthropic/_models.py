@@ -11,8 +11,11 @@ from api_simulator._core.messages import Query
 from api_simulator.services._api_errors import ApiError
 from api_simulator.services.anthropic._requests import RefusedError, refuse
 
-#: Model and most output tokens; what the real service offers changes by the month, these are stable names to test with.
+#: What the real service offers changes by the month, these are stable names to test with.
 DEFAULT_MODELS = ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5")
+#: Most output tokens; the ``claude`` program asks for all of its model's.
+_MAX_TOKENS = {"haiku": 64_000}
+_MAX_TOKENS_OF_OTHERS = 128_000
 _MAX_PAGE = 1_000
 
 
@@ -24,7 +27,7 @@ def is_known(model: str, models: Sequence[str] | None) -> bool:
 def model_info(model: str) -> dict[str, Any]:
     """Return a model as the API describes it."""
     words = model.split("-")
-    line = words[1] if len(words) > 1 else None
+    line = words[1] if len(words) > 1 else ""
     return {
         "type": "model",
         "id": model,
@@ -33,7 +36,7 @@ def model_info(model: str) -> dict[str, Any]:
         "lifecycle": "active",
         "line": line if line in ("haiku", "sonnet", "opus") else None,
         "max_input_tokens": 200_000,
-        "max_tokens": 64_000,
+        "max_tokens": _MAX_TOKENS.get(line, _MAX_TOKENS_OF_OTHERS),
         "deprecated_at": None,
         "retires_at": None,
     }
