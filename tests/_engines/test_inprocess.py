@@ -10,10 +10,9 @@ import pytest
 
 from api_simulator.errors import ServerStateError
 from api_simulator.http import MockHttpServer, ResponseSpec, sse, stream
-from tests.libraries import httpx, httpx2
+from tests.libraries import LIBRARIES, either, needs_either
 
 PATIENCE_S = 30.0
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 
 
 @pytest.fixture
@@ -244,6 +243,7 @@ def test_responders_run_beside_the_clients_patience(library, server):
     never.set()
 
 
+@needs_either
 def test_threads_with_servers_of_their_own_never_see_each_others_routes():
     found = {}
     ready = threading.Barrier(4, timeout=PATIENCE_S)
@@ -252,7 +252,7 @@ def test_threads_with_servers_of_their_own_never_see_each_others_routes():
         with MockHttpServer() as server, server.intercept("https://api.example.com"):
             server.get("/me").json(number)
             ready.wait()
-            found[number] = [httpx2.get("https://api.example.com/me").json() for _ in range(20)]
+            found[number] = [either.get("https://api.example.com/me").json() for _ in range(20)]
             ready.wait()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

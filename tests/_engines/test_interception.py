@@ -16,10 +16,9 @@ import pytest
 
 from api_simulator.errors import EscapedRequestError, OptionError, SpecError, VerificationError
 from api_simulator.http import MockHttpServer, ResponseSpec, chunks
-from tests.libraries import httpx, httpx2, needs
+from tests.libraries import LIBRARIES, httpx, httpx2, needs
 
 PATIENCE_S = 30.0
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 URL = "https://api.example.com"
 
 

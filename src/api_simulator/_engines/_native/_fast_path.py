@@ -29,35 +29,51 @@ _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
 
 
 class NativeTally:
-    """The counters of a route in the library, which answers its plain requests."""
+    """
+    The counters of a route in the library, which answers its plain requests.
 
-    __slots__ = ("_handle", "_route")
+    Args:
+        handle: The server.
 
-    def __init__(self, handle: Handle, route: int) -> None:
+        route: The route's number there.
+
+        has_turns: Whether it matters to one request how many others there were: not where all get the one answer.
+    """
+
+    __slots__ = ("_handle", "_has_turns", "_here", "_route")
+
+    def __init__(self, handle: Handle, route: int, *, has_turns: bool) -> None:
         self._handle = handle
         self._route = route
+        self._has_turns = has_turns
+        # Calls that the library has not counted: asking it is most of what a call without a socket costs.
+        self._here = 0
 
     @property
     def calls(self) -> int:
         """How many requests it answered."""
-        return self._handle.turn(self._route, 0)
+        return self._handle.turn(self._route, 0) + self._here
 
     @property
     def position(self) -> int:
         """How many of its answers were used."""
-        return self._handle.turn(self._route, 1)
+        return self._handle.turn(self._route, 1) + self._here
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""
-        return self._handle.turn(self._route, 2)
+        return self._handle.turn(self._route, 2) + self._here
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
-        return self._handle.turn(self._route, 3)
+        return self._handle.turn(self._route, 3) + self._here
 
     def take_turn(self) -> int:
         """Count a request and use up an answer; return its place, from 0."""
-        return self._handle.turn(self._route, 2, 3)
+        if self._has_turns:
+            return self._handle.turn(self._route, 2, 3)
+        self._here += 1
+        # The place of the last one, of which there is one.
+        return 0
 
 
 class _Compiled:
@@ -164,7 +180,8 @@ class FastPath:
     def _add_route(self, mounted: MountedRoute) -> _Compiled:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        mounted.tally = NativeTally(self._call, number)
+        has_turns = len(answers.items) > 1 or answers.then == "error"
+        mounted.tally = NativeTally(self._call, number, has_turns=has_turns)
         return _Compiled(number)
 
     def _compile(self, mounted: MountedRoute, number: int, form: Form) -> bool:
