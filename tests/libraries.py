@@ -49,6 +49,11 @@ def needs(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"needs {name}, which is not installed")
 
 
+#: For claims about the clients of both.
+LIBRARIES = pytest.mark.parametrize(
+    "library", [pytest.param(each, marks=needs(each.__name__), id=each.__name__) for each in (httpx2, httpx)]
+)
+
 #: What may be missing because it needs one of the two, or comes with them: modules of tests that import it are skipped.
 OPTIONAL = frozenset(
     {"anthropic", "claude_agent_sdk", "fastmcp", "httpx", "httpx2", "mcp", "openai", "pytest_httpx", "respx"}

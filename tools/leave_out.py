@@ -35,6 +35,7 @@ def dependents(left_out: set[str]) -> set[str]:
 
 
 def main() -> None:
+    """Leave out what the command line names."""
     names = {canonicalize_name(name) for name in sys.argv[1:]}
     if not names or any(not re.fullmatch(r"[a-z0-9-]+", name) for name in names):
         sys.exit(f"usage: {sys.argv[0]} PACKAGE...")
@@ -42,7 +43,7 @@ def main() -> None:
     if gone:
         command = [sys.executable, "-m", "pip", "uninstall", "--yes", "--quiet", "--disable-pip-version-check", *gone]
         subprocess.run(command, check=True)
-    print(f"without {', '.join(gone) or 'nothing: none of them is installed'}")
+    sys.stdout.write(f"without {', '.join(gone) or 'nothing: none of them is installed'}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from api_simulator.errors import OptionError
 from api_simulator.http import MockHttpServer
-from tests.libraries import either, httpx, httpx2
+from tests.libraries import LIBRARIES, either
 
 PATIENCE_S = 30.0
 SHORT_S = 0.3
@@ -18,7 +18,6 @@ ORIGIN = "http://api.example.com"
 #: More than any system's sockets hold while nobody reads.
 LARGE = bytes(24 * 1024 * 1024)
 
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 ways = pytest.mark.parametrize("way", ["socket", "given", "intercepted"])
 
 

@@ -10,10 +10,9 @@ import pytest
 
 from api_simulator.errors import ServerStateError
 from api_simulator.http import MockHttpServer, ResponseSpec, sse, stream
-from tests.libraries import httpx, httpx2
+from tests.libraries import LIBRARIES, either, needs_either
 
 PATIENCE_S = 30.0
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 
 
 @pytest.fixture
@@ -173,9 +172,9 @@ def test_connections_are_counted_as_a_client_would_open_them(library, server):
 
 @pytest.mark.parametrize("engine", ["aiohttp", "auto"])
 def test_no_number_is_of_a_connection_with_a_socket_and_of_one_without(engine):
-    with MockHttpServer(engine=engine) as server, httpx2.Client(base_url=server.url, trust_env=False) as outside:
+    with MockHttpServer(engine=engine) as server, either.Client(base_url=server.url, trust_env=False) as outside:
         server.get("/").json(1)
-        with client_of(httpx2, server) as inside:
+        with client_of(either, server) as inside:
             for client in (outside, inside, outside, inside):
                 client.get("/")
 
@@ -258,6 +257,7 @@ def test_responders_run_beside_the_clients_patience(library, server):
     never.set()
 
 
+@needs_either
 def test_threads_with_servers_of_their_own_never_see_each_others_routes():
     found = {}
     ready = threading.Barrier(4, timeout=PATIENCE_S)
@@ -266,7 +266,7 @@ def test_threads_with_servers_of_their_own_never_see_each_others_routes():
         with MockHttpServer() as server, server.intercept("https://api.example.com"):
             server.get("/me").json(number)
             ready.wait()
-            found[number] = [httpx2.get("https://api.example.com/me").json() for _ in range(20)]
+            found[number] = [either.get("https://api.example.com/me").json() for _ in range(20)]
             ready.wait()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -16,10 +16,9 @@ import pytest
 
 from api_simulator.errors import EscapedRequestError, OptionError, SpecError, VerificationError
 from api_simulator.http import MockHttpServer, ResponseSpec, chunks
-from tests.libraries import httpx, httpx2, needs
+from tests.libraries import LIBRARIES, either, httpx, needs, needs_either
 
 PATIENCE_S = 30.0
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 URL = "https://api.example.com"
 
 
@@ -90,6 +89,8 @@ with MockHttpServer() as server:
 """
 
 
+@needs("httpx")
+@needs("httpx2")
 def test_everything_is_as_it_was_when_the_last_block_ends_however_that_ends():
     done = run(LAST_BLOCK)
 
@@ -146,6 +147,7 @@ def test_a_transport_that_wraps_another_is_seen(library, server):
         assert client.get(f"{URL}/me").text == "mine"
 
 
+@needs_either
 def test_other_libraries_are_told_of_when_they_look_the_host_up(server):
     async def with_aiohttp():
         async with aiohttp.ClientSession() as session:
@@ -160,6 +162,7 @@ def test_other_libraries_are_told_of_when_they_look_the_host_up(server):
     assert len(escaped(server)) == 2
 
 
+@needs_either
 def test_a_server_that_is_only_in_the_process_tells_other_libraries_too():
     server = MockHttpServer("inprocess").start()
     with pytest.raises(urllib.error.URLError, match="another client connects"):
@@ -176,6 +179,7 @@ def _connect(server):
         client.connect((server.host, server.port))
 
 
+@needs_either
 @pytest.mark.parametrize("url", ["api.example.com", f"{URL}/v1", "ftp://x", "", f"{URL}?a=1"])
 def test_what_is_no_origin_is_refused(server, url):
     with pytest.raises(OptionError, match="origin"):
@@ -187,14 +191,15 @@ def test_without_an_origin_nothing_is_intercepted(server):
         server.intercept()
 
 
+@needs_either
 def test_two_servers_of_one_origin_are_an_error_to_a_stranger(server):
     """A thread that has begun none of the interceptions cannot say whose routes it means."""
     raised = []
 
     def ask():
         try:
-            httpx2.get(f"{URL}/me")
-        except httpx2.ConnectError as error:
+            either.get(f"{URL}/me")
+        except either.ConnectError as error:
             raised.append(str(error))
 
     with MockHttpServer() as other, server.intercept(URL), other.intercept(URL):
@@ -285,7 +290,11 @@ with MockHttpServer("inprocess") as server:
 
 
 @pytest.mark.parametrize(
-    ("library", "blocked"), [("httpx2", ("httpx", "httpcore", "respx")), ("httpx", ("httpx2", "httpcore2"))]
+    ("library", "blocked"),
+    [
+        pytest.param("httpx2", ("httpx", "httpcore", "respx"), marks=needs("httpx2")),
+        pytest.param("httpx", ("httpx2", "httpcore2"), marks=needs("httpx")),
+    ],
 )
 def test_one_of_the_libraries_is_enough(library, blocked):
     done = run(BLOCKED.format(blocked=blocked) + ONE.format(library=library))
@@ -296,6 +305,7 @@ def test_one_of_the_libraries_is_enough(library, blocked):
 # respx, and specs as responses
 
 
+@needs("respx")
 def test_a_router_of_respx_has_the_servers_routes(server):
     server.get("/me").text("mine")
     server.get("/slow").delay(60_000).json(1)
@@ -333,6 +343,7 @@ def test_pieces_that_are_known_are_a_response_too():
     assert ResponseSpec(body=chunks("a", "b")).to_httpx2().content == b"ab"
 
 
+@needs("httpx2")
 @pytest.mark.parametrize("spec", [ResponseSpec(delay_ms=1), ResponseSpec(fault="HANG")], ids=["delay", "fault"])
 def test_what_happens_is_no_response(spec):
     with pytest.raises(SpecError, match="a delay, a pause, a fault"):

@@ -9,12 +9,11 @@ import time
 import pytest
 
 from api_simulator.http import MockHttpServer, ResponseSpec, stream
-from tests.libraries import httpx, httpx2
+from tests.libraries import LIBRARIES
 
 uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed (it is not made for Windows)")
 
 PATIENCE_S = 30.0
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from api_simulator.http import MockResponseSpec
-from tests.libraries import httpx, httpx2
+from tests.libraries import LIBRARIES, httpx2
 from tests.virtual_time.conftest import costs_little, story_of
 
 BASE = "https://api.example.com"
 OUTAGE_S = 600
-LIBRARIES = pytest.mark.parametrize("library", [httpx2, httpx], ids=["httpx2", "httpx"])
 
 
 def has_outage(server):

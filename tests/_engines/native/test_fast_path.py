@@ -222,3 +222,17 @@ def test_requests_without_a_socket_come_in_their_order(server, client):
     assert [request.path for request in server.get_requests()] == ["/socket", "/process"] * 3
     assert [request.connection_id for request in server.get_requests()] == [1, -1] * 3
     assert server.connections.opened == 2
+
+
+@pytest.mark.parametrize("answers", [["one"], ["one", "two", "three", "four"]], ids=["one answer", "a sequence"])
+def test_calls_on_the_socket_and_without_are_counted_together(answers, server, client):
+    """Whichever side counts: a route with one answer is counted where it is asked."""
+    mounted = server.register_sequence("GET", "/", [ResponseSpec(body=text) for text in answers])
+
+    with httpx.Client(base_url=server.url, transport=server.transport()) as inside:
+        got = [asked.get("/").text for asked in (client, inside, client, inside)]
+        mounted.fail(times=1, status=503)
+        failed = inside.get("/").status_code
+
+    assert got == (answers * 4)[:4]
+    assert (failed, mounted.call_count, len(mounted.requests), mounted.tally.position) == (503, 5, 5, 4)

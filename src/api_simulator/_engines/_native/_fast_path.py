@@ -22,15 +22,13 @@ from api_simulator._engines._native._handle import Handle
 from api_simulator._engines._native._programs import form_bits, program
 
 if TYPE_CHECKING:
-    from api_simulator._core.routes import SequenceEnd
+    from api_simulator._core.routes import Answers, SequenceEnd
 
 # Characters that are themselves in a target, so that one spelling of the path is known beforehand.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*")
 #: Other spellings of paths that are learnt from requests: a client that invents new ones must not fill the memory.
 MAX_LEARNT = 10_000
 _THEN: dict[SequenceEnd, int] = {"repeat": 0, "cycle": 1, "error": 2}
-
-
 #: The forms that nearly every client sends.
 _COMMON, _HEAD = Form(), Form(head_only=True)
 
@@ -53,15 +51,22 @@ class NativeRoute:
 
         keys: What leads to it, method and path as they are received, with the number of the entry, which is the same
             when a key was taken out and comes back.
+
+    Args:
+        answers: What it answers with.
     """
 
-    __slots__ = ("_call", "forms", "keys", "number")
+    __slots__ = ("_call", "_has_turns", "_here", "forms", "keys", "number")
 
-    def __init__(self, call: Handle, number: int, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
+    def __init__(self, call: Handle, number: int, answers: Answers, forms: tuple[tuple[Form, bool], ...] = ()) -> None:
         self._call = call
         self.number = number
         self.forms = forms
         self.keys: tuple[tuple[bytes, int], ...] = ()
+        # Whether it matters to one request how many others there were: not where all get the one answer.
+        self._has_turns = len(answers.items) > 1 or answers.then == "error"
+        # Calls that the library has not counted: asking it is most of what a call without a socket costs.
+        self._here = 0
 
     def entry(self, key: bytes) -> int | None:
         """Return the number of the entry of a key, None if this one never led here."""
@@ -70,24 +75,28 @@ class NativeRoute:
     @property
     def calls(self) -> int:
         """How many requests it answered."""
-        return self._call.turn(self.number, 0)
+        return self._call.turn(self.number, 0) + self._here
 
     @property
     def position(self) -> int:
         """How many of its answers were used."""
-        return self._call.turn(self.number, 1)
+        return self._call.turn(self.number, 1) + self._here
 
     def count_call(self) -> int:
         """Count a request and return its number, from 1."""
-        return self._call.turn(self.number, 2)
+        return self._call.turn(self.number, 2) + self._here
 
     def take_answer(self) -> int:
         """Use up an answer and return its place, from 0."""
-        return self._call.turn(self.number, 3)
+        return self._call.turn(self.number, 3) + self._here
 
     def take_turn(self) -> int:
         """Count a request and use up an answer; return its place, from 0."""
-        return self._call.turn(self.number, 2, 3)
+        if self._has_turns:
+            return self._call.turn(self.number, 2, 3)
+        self._here += 1
+        # The place of the last one, of which there is one.
+        return 0
 
     def __del__(self) -> None:
         if not self._call.is_forked:
@@ -223,13 +232,13 @@ class FastPath:
         # One call instead of three: for a suite that registers much, calls are what registering costs.
         steps, counts = program(actions[0]), (_THEN[answers.then], tally.calls, tally.position)
         number = self._call("asim_mount", *counts, form_bits(form), steps, len(steps), entry, key, len(key))
-        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number, _compiled(form))
+        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number, answers, _compiled(form))
         return there
 
     def _add(self, mounted: MountedRoute) -> NativeRoute:
         answers, tally = mounted.route.answers, mounted.tally
         number = self._call("asim_route", len(answers.items), _THEN[answers.then], tally.calls, tally.position)
-        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number)
+        there = self._compiled[mounted] = mounted.tally = NativeRoute(self._call, number, answers)
         return there
 
     def _answers(self, mounted: MountedRoute, there: NativeRoute, form: Form) -> bool:
