@@ -2,11 +2,13 @@
 
 import pytest
 
+from tests.libraries import needs
+
 pytest_plugins = ["pytester"]
 
 EVERYTHING = """
 import aiohttp
-from tests.libraries import httpx
+import httpx
 import pytest
 import requests
 import respx
@@ -69,6 +71,8 @@ def no_home(monkeypatch):
 """
 
 
+@needs("httpx")
+@needs("respx")
 @pytest.mark.parametrize(
     "options", [(), ("-n2",), ("-n2", "--dist=loadfile")], ids=["one process", "xdist", "xdist by file"]
 )
