@@ -27,6 +27,9 @@ TIMING_NAME = "timing.jsonl"
 
 _BLOCK = 1024 * 1024
 
+#: What is written at a time: while more than a terminal holds (64 KiB) is copied, its program would have to wait.
+_AT_ONCE = 65536
+
 
 class OutputFile:
     """One output: bytes in, a text file and if need be a raw one out."""
@@ -34,7 +37,7 @@ class OutputFile:
     def __init__(self, folder: Path, stream: Stream) -> None:
         self.text_path = folder / TEXT_NAMES[stream]
         self._raw = folder / RAW_NAMES[stream]
-        self._file = self._raw.open("wb", buffering=_BLOCK)
+        self._file = self._raw.open("wb", buffering=_AT_ONCE)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._is_text = True
         self.size = 0
