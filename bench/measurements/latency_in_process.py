@@ -20,7 +20,7 @@ KINDS = {serve.OURS: serve.open_ours, serve.HTTPSERVER: serve.open_httpserver}
 def measure(*, quick: bool) -> Result:
     result = Result("latency_in_process", "How long does a request take with the server in the test's own process?")
     kinds = [serve.OURS, serve.HTTPSERVER] if serve.has_httpserver() else [serve.OURS]
-    opened = {kind: KINDS[kind](1) for kind in kinds}
+    opened = {kind: KINDS[kind](1, "exact") for kind in kinds}
     clients = {kind: Client(opened[kind].port) for kind in kinds}
     count = 200 if quick else 500
     actions = {kind: partial(_block, clients[kind], count) for kind in kinds}

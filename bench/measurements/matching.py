@@ -11,7 +11,7 @@ from functools import partial
 
 from bench import sampling, serve
 from bench.load import Client
-from bench.result import Bar, Chart, Figure, Mark, Result
+from bench.result import Bar, Chart, Figure, Mark, Result, Who
 
 COUNTS = (1, 100, 10_000)
 LIMIT = 1.2
@@ -39,7 +39,7 @@ def measure(*, quick: bool) -> Result:
         sampling.in_turns(1, actions)
         medians = sampling.in_turns(3 if quick else 12, actions)
     for name, samples in medians.items():
-        who = "ours" if asked[name][0] == serve.OURS else "peer"
+        who: Who = "ours" if asked[name][0] == serve.OURS else "peer"
         result.figures.append(Figure.of(name, samples, "ms, p50", who))
     most, one = _ours(counts[-1], "templates"), _ours(1, "templates")
     ratio = result.ratios[f"p50: {most} / {one}"] = sampling.ratio(medians[most], medians[one])

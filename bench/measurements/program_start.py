@@ -91,7 +91,7 @@ def _spawned(command: Sequence[str], expected: bytes) -> float:
     read_end, write_end = os.pipe()
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write_end, 1)]
     begin = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    pid = os.posix_spawn(command[0], list(command), os.environ, file_actions=actions)
     _, ended = os.waitpid(pid, 0)
     took_ms = (time.perf_counter() - begin) * 1000
     os.close(write_end)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import tty
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def _per_byte(
     result.notes.append("redaction's cost depends on the text: this one is JSON lines without a secret")
 
 
-def _timed_ms(action: partial[StepResult | bytearray]) -> float:
+def _timed_ms(action: Callable[[], StepResult | bytearray]) -> float:
     begin = time.perf_counter()
     done = action()
     taken_ms = (time.perf_counter() - begin) * 1000

@@ -5,9 +5,10 @@ How many tokens a second a fake Messages API streams, to 1, 100 and 1,000 client
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 from bench import peers, sampling, serve
-from bench.result import Bar, Chart, Figure, Result
+from bench.result import Bar, Chart, Figure, Result, Who
 from bench.streams import stream_many
 
 #: Clients at once, and tokens for each.
@@ -50,9 +51,9 @@ def _throughput(result: Result, ports: dict[str, int], clients: int, tokens: int
             raise RuntimeError(f"{run.tokens} tokens arrived of {clients * tokens}")
         return run.tokens_per_s
 
-    samples = sampling.in_turns(rounds, {name: lambda port=port: once(port) for name, port in ports.items()})
+    samples = sampling.in_turns(rounds, {name: partial(once, port) for name, port in ports.items()})
     for name, found in samples.items():
-        who = "ours" if name == OURS else "peer"
+        who: Who = "ours" if name == OURS else "peer"
         result.figures.append(Figure.of(f"{name}, {clients:,} clients", found, "tokens/s", who))
     ratio = sampling.ratio(samples[OURS], samples[PEER]) if PEER in samples else None
     if ratio is not None:
