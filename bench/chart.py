@@ -1,5 +1,5 @@
 """
-Draw results as SVG: one picture for each measurement, and ``overview.svg`` with all of them.
+Draw results as SVG: one picture for each measurement, ``overview.svg`` of what people choose by, a page of them all.
 
 Drawn from the JSON files, whichever run wrote them. Written by hand, because a plotting library would
 weigh more than everything that is measured here.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from xml.sax.saxutils import escape
 
 from bench.result import shown
 
-WIDTH = 760
+WIDTH = 840
 MARGIN = 24
-LABELS = 262
+LABELS = 336
 ROW = 28
 THICK = 16
 #: Room right of the longest bar for its number.
 VALUES = 92
 
 COLOURS = {"ours": "#2563eb", "peer": "#a9b1bd", "baseline": "#d5dae1"}
+#: What the overview shows: more would be a page, and that is ``README.md`` beside the pictures.
+OVERVIEW = ("start_stop", "latency_in_process", "throughput", "in_process", "program_start", "plugin_tax")
 INK, FAINT, LINE, MARK, MET, MISSED = "#1f2733", "#667080", "#e6e9ee", "#d9480f", "#2b8a3e", "#c92a2a"
 FONT = "ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 
@@ -55,21 +57,32 @@ class Panel:
 
 
 def draw_all(folder: Path, names: Sequence[str]) -> None:
-    """Draw a picture for each ``<name>.json`` in *folder*, and one of all, in the order of *names*."""
-    panels, results = [], []
+    """Draw a picture for each ``<name>.json`` in *folder*, an overview, and a page of all, in the order of *names*."""
+    results = {}
     for name in names:
         file = folder / f"{name}.json"
         if not file.exists():
             continue
         result = json.loads(file.read_text(encoding="utf-8"))
         if result["chart"] is not None:
-            results.append(result)
-            panels.append(_panel(result))
-            (folder / f"{name}.svg").write_text(_picture(panels[-1:], result), encoding="utf-8")
-    if panels:
+            results[name] = result
+            (folder / f"{name}.svg").write_text(_picture([_panel(result)], result), encoding="utf-8")
+    if chosen := [results[name] for name in OVERVIEW if name in results]:
         # Results of several runs may stand beside each other.
-        engines = " or ".join(sorted({result["engine"] for result in results}))
-        (folder / "overview.svg").write_text(_picture(panels, {**results[-1], "engine": engines}), encoding="utf-8")
+        engines = " or ".join(sorted({result["engine"] for result in chosen}))
+        picture = _picture([_panel(result) for result in chosen], {**chosen[-1], "engine": engines})
+        (folder / "overview.svg").write_text(picture, encoding="utf-8")
+    (folder / "README.md").write_text(_page(results), encoding="utf-8")
+
+
+def _page(results: Mapping[str, dict[str, Any]]) -> str:
+    parts = ["# What was measured\n", "Made by `make bench`; the figures are in the JSON files of the same names.\n"]
+    for name, result in results.items():
+        parts += [f"## {name}\n", f"{result['question']}\n", f"![{name}]({name}.svg)\n"]
+        parts += [f"- {note}" for note in result["notes"]]
+        if result["notes"]:
+            parts.append("")
+    return "\n".join(parts)
 
 
 def _picture(panels: list[Panel], result: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def measure(*, quick: bool) -> Result:
         result.figures.append(Figure.of(f"{name}, p99 beside a busy thread", values, "ms", _who(name)))
     for name, blocks in here.items():
         values = [sampling.quantile(block, 0.99) for block in blocks]
-        result.figures.append(Figure.of(f"{name}, p99 with the client in the busy process", values, "ms", _who(name)))
+        result.figures.append(Figure.of(f"{name}, p99, client busy too", values, "ms", _who(name)))
     alone = {name: [sampling.median(block) for block in blocks] for name, blocks in on_one_core.items()}
     for name, values in alone.items():
         result.figures.append(Figure.of(f"{name}, p50 on one core", values, "ms", _who(name)))
