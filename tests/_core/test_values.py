@@ -115,3 +115,19 @@ def test_what_it_does_not_do_is_refused():
     """Another kind of class is the standard decorator's business, and it says so."""
     with pytest.raises(TypeError, match="standard library"):
         values.dataclass(frozen=False, slots=True)
+
+
+def test_a_users_class_may_extend_one():
+    """To the standard decorator it is what type checkers take it for: frozen, and nothing else may stand on it."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Larger(Ours):
+        more: int = 7
+
+    assert Larger(3) == Larger(3, more=7)
+    assert Larger(3).size == 3
+    with pytest.raises(TypeError, match="frozen"):
+
+        @dataclasses.dataclass
+        class Loose(Ours):
+            more: int = 7

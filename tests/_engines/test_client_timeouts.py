@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import ExitStack
 
@@ -234,3 +235,44 @@ def test_a_request_whose_body_was_not_sent_has_not_arrived(library, server):
 
     assert server.request_count() == 0
     assert "inside the body" in server.malformed[0].error
+
+
+@LIBRARIES
+@ways
+@pytest.mark.parametrize("early", [False, True], ids=["", "early"])
+def test_a_request_that_cannot_be_sent_leaves_its_connection(library, way, early, server, opened):
+    if early:
+        server.post("/early").early().text("before the body")
+    server.get("/").json(1)
+    timeout = library.Timeout(PATIENCE_S, pool=SHORT_S)
+
+    options = options_of(library, server, way, opened, library.Limits(max_connections=1))
+    with library.Client(timeout=timeout, **options) as client:
+        with pytest.raises(library.LocalProtocolError, match="target"):
+            client.get("/", extensions={"target": b"/\xff"})
+        assert client.get("/").json() == 1
+
+
+def test_an_answer_that_nobody_holds_may_end_at_any_moment(server):
+    """The collector of garbage ends it, on whatever line of whatever thread it runs: also inside the pool."""
+    server.get("/events").sse("one", "two", every_ms=60_000)
+    thresholds = gc.get_threshold()
+    transport = server.transport(limits=either.Limits(max_connections=1_000))
+    with either.Client(base_url=ORIGIN, transport=transport, timeout=PATIENCE_S) as client:
+        try:
+            for distance in range(1, 200):
+                gc.disable()
+                answer = client.send(client.build_request("GET", "/events"), stream=True)
+                lines = answer.iter_lines()
+                next(lines)
+                cycle = [answer, lines]
+                cycle.append(cycle)
+                request = client.build_request("GET", "/events")
+                del answer, lines, cycle
+                # So many new objects from here.
+                gc.set_threshold(gc.get_count()[0] + distance, 1_000, 1_000)
+                gc.enable()
+                client.send(request, stream=True).close()
+        finally:
+            gc.set_threshold(*thresholds)
+            gc.enable()

@@ -3,7 +3,12 @@
 import threading
 from functools import partial
 
+import pytest
+
 from api_simulator._engines._workers import DaemonWorkers
+from api_simulator.http import MockHttpServer, ResponseSpec
+from tests._engines.native import needs_native
+from tests.conformance.raw import call
 
 WAIT_S = 30.0
 MANY = 40
@@ -65,3 +70,43 @@ def test_at_the_end_idle_threads_end_and_one_that_blocks_is_left():
     for thread in ours:
         thread.join(WAIT_S)
     assert not any(thread.is_alive() for thread in ours)
+
+
+@pytest.fixture
+def scarce(monkeypatch):
+    """Let a process have no thread to give, once for each time the returned function is called: here it has enough."""
+    refused = []
+    start = threading.Thread.start
+
+    def start_or_not(thread):
+        if refused and thread.name == "api-simulator-responder":
+            refused.pop()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_not)
+    return lambda: refused.append(1)
+
+
+def test_who_gets_no_thread_is_told_and_the_next_one_gets_one(scarce):
+    workers = DaemonWorkers()
+    scarce()
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        workers.submit(int)
+
+    assert workers.submit(int, "7").result(WAIT_S) == 7
+    workers.shutdown()
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", pytest.param("native", marks=needs_native)])
+def test_a_client_is_told_when_there_is_no_thread_for_its_responder(engine, scarce):
+    with MockHttpServer(engine=engine, strict=False) as server:
+        server.get("/").respond(lambda request: ResponseSpec(200))
+        scarce()
+
+        assert [call(server).status for _ in range(2)] == [500, 200]
+
+        (problem,) = server.verdict().problems
+        problem.reported = True
+        assert "can't start new thread" in problem.text

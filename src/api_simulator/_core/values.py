@@ -68,7 +68,12 @@ def _compared(cls: type) -> Callable[[object], Any]:
 
 
 def _value(cls: type) -> type:
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    # It refuses a class that is not frozen below one that is; elsewhere this would compile two functions more.
+    frozen = any(base.__dataclass_params__.frozen for base in cls.__mro__[1:] if dataclasses.is_dataclass(base))  # type: ignore[attr-defined]  # typeshed does not know it
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, frozen=frozen)(cls)
+    # What the standard decorator goes by when a user's class extends this one.
+    for has in ("init", "repr", "eq", "frozen"):
+        setattr(made.__dataclass_params__, has, True)
     made.__init__ = _initializer(made)
     for name, method in _METHODS.items():
         # Python itself puts __hash__ = None beside an own __eq__.

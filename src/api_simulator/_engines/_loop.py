@@ -49,9 +49,15 @@ class LoopThread:
                 self._loop = self._thread = self._workers = None
             if self._loop is None:
                 # The selector loop by name: a policy that the user's suite sets is not meant for this thread.
-                self._loop = _RealTimeLoop()
-                self._thread = threading.Thread(target=_run, args=(self._loop,), name="api-simulator-loop", daemon=True)
-                self._thread.start()
+                loop = _RealTimeLoop()
+                thread = threading.Thread(target=_run, args=(loop,), name="api-simulator-loop", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    loop.close()
+                    raise
+                # Not before: the next one must not find a loop that nobody runs.
+                self._loop, self._thread = loop, thread
             self._users.add()
             return self._loop
 

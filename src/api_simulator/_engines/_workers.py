@@ -7,6 +7,7 @@ returns would keep the whole test run from ending.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -43,10 +44,19 @@ class DaemonWorkers(Executor):
         self._busy: set[threading.Thread] = set()
 
     def start(self, task: Callable[[], object]) -> None:
-        """Call *task*, which must not raise, on a thread; for who needs no future."""
+        """
+        Call *task*, which must not raise, on a thread; for who needs no future.
+
+        Raises:
+            RuntimeError: If there is no thread to be had.
+        """
         with self._changed:
             self._tasks.append(task)
-            self._call_one()
+            try:
+                self._call_one()
+            except RuntimeError:
+                self._tasks.pop()
+                raise
 
     def submit(
         self, function: Callable[Params, ResultT], /, *args: Params.args, **kwargs: Params.kwargs
@@ -77,8 +87,12 @@ class DaemonWorkers(Executor):
             self._changed.notify()
             return
         thread = threading.Thread(target=self._work, name="api-simulator-responder", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._called = False
+            raise
         self._threads.append(thread)
-        thread.start()
 
     def _work(self) -> None:
         this = threading.current_thread()
@@ -103,7 +117,9 @@ class DaemonWorkers(Executor):
                 was_called = True
             task = self._tasks.popleft()
             if self._tasks:
-                self._call_one()
+                # Without a thread for the others, this one comes back for them.
+                with contextlib.suppress(RuntimeError):
+                    self._call_one()
             return task
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # the base class says so

@@ -32,13 +32,17 @@ def answer(pool: Pool, request: Any) -> Any:
     """Return the response to a blocking client's *request*."""
     library = library_of(request)
     connection = pool.take() or _limited(pool).wait(library, _patience_s(request, "pool"))
-    early = _begun(pool, connection, library, request)
     try:
-        body = b"".join(request.stream)
+        early = _begun(pool, connection, library, request)
+        try:
+            body = b"".join(request.stream)
+        except BaseException:
+            _note_broken_body(pool, connection, request)
+            raise
+        got = _ask(pool, connection, library, request, body, early)
     except BaseException:
-        _left_inside_body(pool, connection, request)
+        pool.end(connection)
         raise
-    got = _ask(pool, connection, library, request, body, early)
     return _response(library, got.head(), library.sync_body(got)) if isinstance(got, Reply) else got
 
 
@@ -46,13 +50,17 @@ async def answer_async(pool: Pool, request: Any) -> Any:
     """Return the response to the *request* of a client on a loop."""
     library = library_of(request)
     connection = pool.take() or await _limited(pool).wait_async(library, _patience_s(request, "pool"))
-    early = _begun(pool, connection, library, request)
     try:
-        body = b"".join([part async for part in request.stream])
+        early = _begun(pool, connection, library, request)
+        try:
+            body = b"".join([part async for part in request.stream])
+        except BaseException:
+            _note_broken_body(pool, connection, request)
+            raise
+        got = _ask(pool, connection, library, request, body, early)
     except BaseException:
-        _left_inside_body(pool, connection, request)
+        pool.end(connection)
         raise
-    got = _ask(pool, connection, library, request, body, early)
     return _response(library, await got.head_async(), library.async_body(got)) if isinstance(got, Reply) else got
 
 
@@ -76,7 +84,6 @@ def _begun(
     """Return what is decided by the head alone, if a route says so."""
     serving = pool.serving
     if serving.is_closed:
-        pool.end(connection)
         raise library.module.ConnectError("[Errno 111] Connection refused")
     simulation = serving.simulation
     if not simulation.answers_early:
@@ -111,11 +118,6 @@ def _upload(
     return Upload(ends_ns, fails_ns, lambda: None, lambda: _note_broken_body(pool, connection, request))
 
 
-def _left_inside_body(pool: Pool, connection: Connection, request: Any) -> None:
-    _note_broken_body(pool, connection, request)
-    pool.end(connection)
-
-
 def _note_broken_body(pool: Pool, connection: Connection, request: Any) -> None:
     start = f"{request.method} {_target(request)}".encode()
     pool.serving.simulation.receive_malformed(start, "the client went away inside the body", connection.number)
@@ -133,38 +135,36 @@ def _ask(
     serving, simulation = pool.serving, pool.serving.simulation
     method, target, headers = request.method, _target(request), request.headers.raw
     is_good, keep_alive = _looked_at(headers, body)
-    try:
-        parser = None if is_good else _parser(library, request, body)
-        upload = None
-        if len(body) > WIRE_BYTES and (early is not None or serving.reads_slowly(connection)):
-            upload = _upload(pool, connection, request, body, early)
-        if early is not None:
-            if upload is None:
-                simulation.body_arrived(early[0], body)
-            exchange = serving.begin(*early, due_ns=early[0].received_ns)
-        elif serving.reads_slowly(connection):
-            exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
-        else:
-            captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
-            decision = simulation.receive(captured)
-            if decision.immediate is not None:
-                response = _at_once(library, captured, decision.immediate)
-                if response is not None:
-                    simulation.answered(captured)
-                    pool.give_back(connection)
-                    return response
-            exchange = serving.begin(captured, decision, captured.received_ns)
-        if parser is None:
-            parser = _parser(library, request, body)
-    except BaseException:
-        pool.end(connection)
-        raise
+    # What httpx makes of a URL is good; a target that the caller gave is for the client's parser to judge.
+    is_good = is_good and "target" not in request.extensions
+    parser = None if is_good else _parser(library, request, body)
+    upload = None
+    if len(body) > WIRE_BYTES and (early is not None or serving.reads_slowly(connection)):
+        upload = _upload(pool, connection, request, body, early)
+    if early is not None:
+        if upload is None:
+            simulation.body_arrived(early[0], body)
+        exchange = serving.begin(*early, due_ns=early[0].received_ns)
+    elif serving.reads_slowly(connection):
+        exchange = serving.begin_arriving(connection, method, target, headers, body, keep_alive=keep_alive)
+    else:
+        captured = serving.captured(connection, method, target, headers, body, keep_alive=keep_alive)
+        decision = simulation.receive(captured)
+        if decision.immediate is not None:
+            response = _at_once(library, captured, decision.immediate)
+            if response is not None:
+                simulation.answered(captured)
+                pool.give_back(connection)
+                return response
+        exchange = serving.begin(captured, decision, captured.received_ns)
+    if parser is None:
+        parser = _parser(library, request, body)
     return Reply(library, parser, exchange, connection, pool, serving.sleeper, _patience_s(request, "read"), upload)
 
 
 def _parser(library: Library, request: Any, body: bytes) -> h11.Connection:
     try:
-        return asking_parser(request.method, _target(request).encode(), request.headers.raw, body)
+        return asking_parser(request.method, _target(request).encode("latin-1"), request.headers.raw, body)
     except h11.LocalProtocolError as error:
         raise library.module.LocalProtocolError(str(error)) from error
 
@@ -174,7 +174,7 @@ def _parser(library: Library, request: Any, body: bytes) -> h11.Connection:
 
 def _target(request: Any) -> str:
     target: bytes = request.extensions.get("target") or request.url.raw_path
-    return target.decode("ascii")
+    return target.decode("latin-1")
 
 
 def _looked_at(headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[bool, bool]:

@@ -6,6 +6,7 @@ As httpcore's pool does: a connection is free again when the answer on it was re
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections import deque
@@ -43,7 +44,9 @@ class LimitedPool(Pool):
         self._limit = limit
         self._taken = 0
         self._waiting: deque[_Turn] = deque()
-        self._lock = threading.Lock()
+        # Reentrant: what is done with it held makes objects, and a collection of garbage may then end an abandoned
+        # answer, which gives its connection back.
+        self._lock = threading.RLock()
 
     def take(self) -> Connection | None:
         """Return the connection used last, or a new one; None if all are in use."""
@@ -133,9 +136,8 @@ class LimitedPool(Pool):
             raise library.module.PoolTimeout("")
 
     def _leave(self, turn: _Turn) -> None:
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
+        with self._lock, contextlib.suppress(ValueError):
+            self._waiting.remove(turn)
         if turn.connection is not None:
             # Given while the wait was ending.
             self.give_back(turn.connection)

@@ -47,7 +47,8 @@ class InProcessServing:
         self.is_closed = False
         self._numbers = itertools.count(-1, -1) if beside_socket else itertools.count(1)
         self._exchanges: set[Exchange] = set()
-        self._lock = threading.Lock()
+        # Reentrant: a collection of garbage while it is held may end an exchange.
+        self._lock = threading.RLock()
 
     def connect(self) -> Connection:
         """Open a connection."""

@@ -121,7 +121,12 @@ class HandedOff:
         first = decision.actions[0]
         if isinstance(first, AskResponder) and not inspect.iscoroutinefunction(first.responder):
             # Not by way of the loop: two more changes of thread cost as much as the rest of the hand-off.
-            LOOP_THREAD.workers().start(partial(self._ask, sequence, request, decision))
+            try:
+                LOOP_THREAD.workers().start(partial(self._ask, sequence, request, decision))
+            except RuntimeError as error:
+                # No thread to be had. The client is told, and this thread goes on with what else there is.
+                failed = self.serving.simulation.responder_failed(request, error)
+                self.serving.answer(sequence, program(failed.actions), _LAST)
         else:
             self._loop.call_soon_threadsafe(self._start, sequence, request, decision)
 

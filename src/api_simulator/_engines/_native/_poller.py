@@ -42,14 +42,19 @@ class Poller:
                 self._runtime = self._thread = None
                 self._served = {}
             if self._runtime is None:
-                self._runtime = library.asim_runtime_new()
-                if self._runtime == ffi.NULL:
-                    self._runtime = None
+                runtime = library.asim_runtime_new()
+                if runtime == ffi.NULL:
                     raise MemoryError("the native engine cannot make its queue")
-                self._thread = threading.Thread(
-                    target=self._run, args=(library, self._runtime), name="api-simulator-native", daemon=True
+                thread = threading.Thread(
+                    target=self._run, args=(library, runtime), name="api-simulator-native", daemon=True
                 )
-                self._thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    library.asim_runtime_free(runtime)
+                    raise
+                # Not before: the next one must not find a queue that nobody attends to.
+                self._runtime, self._thread = runtime, thread
             self._users.add()
             return self._runtime
 
