@@ -106,6 +106,16 @@ def test_a_host_that_nobody_knows_is_an_error_of_the_client_and_of_the_test(libr
     assert "https://other.example.com/x is not intercepted" in escaped(server)[0]
 
 
+@needs_either
+def test_what_is_intercepted_is_told_of_all_servers(server):
+    """A port that differs is seen at once, whoever has the other one."""
+    with MockHttpServer() as other, server.intercept(URL), other.intercept("https://b.example"):
+        with pytest.raises(either.ConnectError, match=f"{URL}, https://b.example are; add it"):
+            either.get(f"{URL}:444/x")
+
+        escaped(other)
+
+
 @LIBRARIES
 def test_a_host_may_be_let_through(library, server):
     with MockHttpServer() as other, server.intercept(URL, pass_through=["127.0.0.1"]):

@@ -75,7 +75,7 @@ def test_at_the_end_idle_threads_end_and_one_that_blocks_is_left():
 @pytest.fixture
 def scarce(monkeypatch):
     """Let a process have no thread to give, once for each time the returned function is called: here it has enough."""
-    refused = []
+    refused: list[int] = []
     start = threading.Thread.start
 
     def start_or_not(thread):

@@ -40,6 +40,12 @@ def refused(capsys, complaint, *arguments):
     assert complaint in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
+def written_in(folder):
+    """Return what the one recorded program wrote."""
+    (file,) = folder.rglob("stdout.jsonl")
+    return file.read_text()
+
+
 @pytest.fixture
 def folder(tmp_path):
     with ScenarioRecorder(tmp_path / "rec", "review") as recorder:
@@ -60,6 +66,35 @@ class TestRecord:
         assert (value["ok"], value["exit_code"], value["ended_by"], value["stdout_bytes"]) == (True, 3, "exit", 2)
         scenario = read_scenario(tmp_path / "r")
         assert (scenario.recipe, scenario.step_sequence[0].step_name) == ("n", "s")
+
+    @pytest.mark.parametrize("how", ["piped", "-", "a file"])
+    def test_a_program_reads_what_was_piped_or_named(self, tmp_path, how):
+        (tmp_path / "prompt").write_text("hello\nworld\n")
+        options = {"piped": [], "-": ["--stdin", "-"], "a file": ["--stdin", str(tmp_path / "prompt")]}[how]
+        command = [*CLI, "record", "-o", str(tmp_path / "r"), *options, "--", *program("print(input(), input())")]
+
+        given = "" if how == "a file" else "hello\nworld\n"
+        subprocess.run(command, input=given, text=True, check=True, timeout=60)
+
+        assert written_in(tmp_path) == "hello world\n"
+
+    def test_a_pipe_by_which_nothing_comes_holds_nothing_up(self, tmp_path):
+        """As some runners start what they run; the program has a terminal then."""
+        command = [*CLI, "record", "-o", str(tmp_path / "r"), "--", *program("import os; print(os.isatty(0))")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            assert running.stderr is not None
+            assert b"--stdin - waits" in running.stderr.read()
+            assert running.wait(60) == 0
+
+        assert written_in(tmp_path) == "True\n"
+
+    def test_a_file_that_is_not_there_is_refused(self, capsys, tmp_path):
+        refused(
+            capsys, "--stdin nowhere: No such file", "record", "-o", str(tmp_path), "--stdin", "nowhere", "--", "true"
+        )
+
+    def test_a_program_without_the_dashes_is_told_of_them(self, capsys, tmp_path):
+        refused(capsys, "stand after --", "record", "-o", str(tmp_path / "r"), "./program", "0")
 
     def test_a_program_that_is_ended_after_its_time_is_recorded_with_status_1(self, capsys, tmp_path):
         arguments = ["record", "-o", str(tmp_path / "r"), "--timeout-s", "0.5", "--"]
@@ -175,7 +210,7 @@ class TestReplay:
         assert status == 1
         assert "'echo other' was not recorded" in value["report"]
         assert "nearest: step 's'" in value["report"]
-        assert "after 1 replayed call\n'echo other' was not recorded.\nrecorded in " in text
+        assert "after 1 call, 1 of them not recorded\n'echo other' was not recorded.\nrecorded in " in text
 
     def test_a_divergence_is_explained_once(self, tmp_path):
         """By the fake program, where it is called; the report at the end names it."""

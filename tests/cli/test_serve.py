@@ -19,7 +19,7 @@ import pytest
 
 from api_simulator.cli import main
 from api_simulator.cli._site import Site
-from api_simulator.errors import LivenessError
+from api_simulator.errors import LivenessError, OptionError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.testing import LivenessProbe
 from tests.docs.blocks import blocks_of
@@ -217,6 +217,14 @@ def test_a_route_that_is_taken_out_of_the_file_is_gone_and_the_journal_stays(tmp
         assert (before, said, after) == ([200, 200], "", [404, 201])
         assert site.reload_if_changed() is None
         assert server.request_count() == 4
+
+        kept = file.read_text()
+        file.unlink()
+        with pytest.raises(OptionError, match="is gone"):
+            site.reload_if_changed()
+        assert (site.reload_if_changed(), status_of(server.url("/b"))) == (None, 201)
+        file.write_text(kept)
+        assert site.reload_if_changed() == ""
 
 
 def status_of(url):

@@ -116,7 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options, not_understood = parser.parse_known_args(arguments)
         if not_understood:
             # argparse would say it with the usage of all commands, where this one's is wanted.
-            raise UsageError(_with_usage(f"unrecognized arguments: {' '.join(not_understood)}", options.parser))
+            takes_command = options.command in _COMMANDS and hasattr(_module(options.command), "TAKES_COMMAND")
+            hint = "; a program and its arguments stand after --" if takes_command else ""
+            message = f"unrecognized arguments: {' '.join(not_understood)}{hint}"
+            raise UsageError(_with_usage(message, options.parser))
         options.argv = following[1:]
         if options.help:
             text = options.parser.format_help().rstrip()

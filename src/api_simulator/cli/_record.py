@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
+import stat
 import sys
 import threading
 import time
@@ -26,6 +28,8 @@ TAKES_COMMAND = True
 
 #: Programs that end sooner are not worth a line of progress.
 _PROGRESS_EVERY_S = 1.0
+#: What is piped into the command has begun to arrive by then.
+_PIPED_WITHIN_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="NAME", help="a variable whose value is secret"
     )
+    parser.add_argument("--stdin", metavar="FILE", help="what it reads; - is this command's own, to its end")
     parser.add_argument("--echo", action="store_true", help="show on standard error what it writes")
 
 
@@ -53,6 +58,7 @@ def run(options: argparse.Namespace) -> Outcome:
         raise UsageError(mistake)
     # Before the folder is touched: a misspelt program leaves no empty recording, and replaces none.
     check_program(options.argv[0], None, os.environ)
+    stdin = _stdin(options.stdin)
     name = options.step or Path(options.argv[0]).name
     recorder = ScenarioRecorder(
         folder,
@@ -69,6 +75,7 @@ def run(options: argparse.Namespace) -> Outcome:
             args=options.argv,
             model=options.model,
             timeout_s=options.timeout_s,
+            stdin=stdin,
             terminal=not options.pipes,
             files=options.files,
             on_output=progress.take,
@@ -94,6 +101,30 @@ def _mistake(options: argparse.Namespace, folder: Path) -> str | None:
             f"{folder} has a recording already ({counted(len(there.step_sequence), 'step')}); --append adds this step "
             "to it, --replace puts a new recording in its place, -o names another folder"
         )
+    return None
+
+
+def _stdin(given: str | None) -> bytes | None:
+    """Return what the program reads: what was given, else what was piped into this command; None for the terminal."""
+    if given == "-":
+        return sys.stdin.buffer.read()
+    if given is not None:
+        try:
+            return Path(given).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--stdin {given}: {error.strerror}; name a file, or - for standard input") from None
+    try:
+        descriptor = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None  # there is none
+    if os.isatty(descriptor):
+        return None
+    if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+        return b""  # /dev/null
+    # A pipe that nobody writes to or closes, as some runners have, must not hold up the recording for ever.
+    if select.select([descriptor], [], [], _PIPED_WITHIN_S)[0]:
+        return sys.stdin.buffer.read()
+    print("record: nothing comes by standard input, the program gets a terminal; --stdin - waits", file=sys.stderr)
     return None
 
 

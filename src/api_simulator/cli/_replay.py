@@ -54,15 +54,18 @@ def _against(options: argparse.Namespace, folder: Path, program: Path) -> Outcom
         done = subprocess.run(options.argv, env=environment, stdout=output, check=False)
         # On standard error the fake program has said all of it, where it was called.
         report, brief, calls = player.report(), player.report(in_full=False), len(player.calls)
+        unrecorded = len(player.divergences)
     finally:
         player.close()
     value = {
         "exit_code": done.returncode,
         "calls": calls,
+        "unrecorded": unrecorded,
         "report": report,
         **({"stdout": done.stdout.decode(errors="replace")} if options.json else {}),
     }
-    text = f"the command ended with {done.returncode} after {counted(calls, 'replayed call')}"
+    not_recorded = f", {unrecorded} of them not recorded" if unrecorded else ""
+    text = f"the command ended with {done.returncode} after {counted(calls, 'call')}{not_recorded}"
     return Outcome(done.returncode == 0 and not report, f"{text}\n{brief}".rstrip(), value)
 
 

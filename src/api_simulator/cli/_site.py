@@ -12,6 +12,7 @@ from api_simulator._core.simulation import Simulation
 from api_simulator.cli._advice import advice_for
 from api_simulator.cli._outcome import UsageError
 from api_simulator.cli.config import Loaded, load
+from api_simulator.errors import OptionError
 from api_simulator.http import MockHttpServer, ResponseSpec
 from api_simulator.http._forms import registered_by
 from api_simulator.services import Service, service_class
@@ -78,6 +79,8 @@ class Site:
             return None
         # First of all: a file that stays wrong is complained about once.
         self._stamp = stamp
+        if stamp is None:
+            raise OptionError(f"{self.file} is gone; it is taken again when it is back")
         loaded = load(self.file)
         self._exchange_routes(loaded)
         changed = loaded.services != self._loaded.services
@@ -127,6 +130,6 @@ class Site:
         try:
             status = None if self.file is None else self.file.stat()
         except OSError:
-            # Being replaced by an editor, or gone: what is served stays until there is something to read.
-            return self._stamp
+            # Gone, or being replaced by an editor: what is served stays until there is something to read.
+            return None
         return None if status is None else (status.st_mtime_ns, status.st_size)

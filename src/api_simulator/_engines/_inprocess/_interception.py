@@ -176,6 +176,12 @@ def guard_of(host: bytes) -> Interception | None:
     return guards[-1]
 
 
+def known_origins() -> str:
+    """Return which requests are intercepted, as text: by whom makes no difference to one that is not."""
+    shown = sorted(map(shown_origin, _by_origin))
+    return f"{', '.join(shown)} {'is' if len(shown) == 1 else 'are'}"
+
+
 def watcher_of(host: object, port: object) -> Interception | None:
     """Return the interception that a look-up of this address escapes, None if it is nobody's."""
     try:

@@ -97,7 +97,7 @@ def _interception_for(request: Any) -> Interception | None:
         return None
     text = (
         f"{request.method} {request.url} is not intercepted: "
-        f"{', '.join(sorted(map(_interception.shown_origin, guard.origins)))} is; "
+        f"{_interception.known_origins()}; "
         f"add it to intercept(...), or let it through with pass_through=[{request.url.host!r}]"
     )
     guard.note_escape(request.method, str(request.url), text)
